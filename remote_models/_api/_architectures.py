@@ -1,0 +1,101 @@
+"""Architectures to URLs and back, without weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from remote_models._api._arguments import URL, Progress, StorageOptions
+from remote_models._api._fetch import fetched, other_verb
+from remote_models._api._local_copy import LOCAL_NAMES, temporary_directory
+from remote_models._api._publish import publish_files
+from remote_models.errors import FormatError
+from remote_models.formats import Format
+from remote_models.frameworks import choose_framework, framework_of
+from remote_models.manifest import Manifest
+from remote_models.storage import Location
+
+__all__ = ["load_architecture", "save_architecture"]
+
+
+def save_architecture(
+    model: Any,
+    url: URL,
+    *,
+    overwrite: bool = True,
+    metadata: Mapping[str, Any] | None = None,
+    storage_options: StorageOptions | None = None,
+    progress: Progress = None,
+) -> Manifest:
+    """Save a model's configuration as JSON, without weights.
+
+    Args:
+        model: A model of Keras 3 or of tf_keras.
+        url: Any name; ``.json`` is usual.
+        overwrite: If false, the store itself refuses when something is there.
+        metadata: A JSON object of your own for the manifest.
+        storage_options: Arguments for the fsspec filesystem, as in pandas.
+        progress: As in :func:`save_model`.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        ModelExistsError: something is there and ``overwrite`` is false.
+        StorageError: the store refused or failed.
+    """
+    framework = framework_of(model)
+    location = Location.parse(url, storage_options)
+    with temporary_directory() as folder:
+        path = folder / LOCAL_NAMES[Format.ARCHITECTURE]
+        path.write_text(framework.to_json(model), encoding="utf-8")
+        return publish_files(
+            location,
+            Format.ARCHITECTURE,
+            {location.name: path},
+            producer=framework.versions(),
+            overwrite=overwrite,
+            metadata=metadata,
+            progress=progress,
+        )
+
+
+def load_architecture(
+    url: URL,
+    *,
+    custom_objects: Mapping[str, Any] | None = None,
+    safe_mode: bool = True,
+    manifest_digest: str | None = None,
+    framework: str | None = None,
+    storage_options: StorageOptions | None = None,
+    progress: Progress = None,
+) -> Any:
+    """Return a new model with a saved architecture and freshly initialised weights.
+
+    Args:
+        url: Where :func:`save_architecture`, or Keras' ``to_json``, has put it.
+        custom_objects: Names to classes or functions that the model uses.
+        safe_mode: Whether Keras refuses to deserialise lambdas.
+        manifest_digest: ``sha256:<hex>``: load exactly this artifact or nothing.
+        framework: As in :func:`load_model`.
+        storage_options: Arguments for the fsspec filesystem, as in pandas.
+        progress: As in :func:`save_model`.
+
+    Raises:
+        ModelNotFoundError: nothing is there.
+        IntegrityError: bytes are not those that the manifest vouches for.
+        GenerationError: the chosen framework cannot read it.
+        StorageError: the store refused or failed.
+    """
+    with fetched(url, storage_options, manifest_digest, progress) as artifact:
+        what = artifact.what
+        if what.format is not Format.ARCHITECTURE:
+            raise FormatError(
+                f"{what.title}, not an architecture",
+                where=str(artifact.location),
+                hint=other_verb(what.format),
+            )
+        chosen = choose_framework(what.generation, framework)
+        text = artifact.path.read_text(encoding="utf-8")
+        with chosen.naming_generation(what, str(artifact.location)):
+            return chosen.from_json(text, custom_objects=custom_objects, safe_mode=safe_mode)

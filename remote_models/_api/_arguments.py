@@ -1,0 +1,98 @@
+"""What the verbs take: types, and the format that a name or a word asks for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from remote_models.errors import ArgumentError
+from remote_models.formats import Format
+from remote_models.storage import Location, ProgressCallback
+
+__all__ = ["URL", "Progress", "StorageOptions", "model_format", "weights_format"]
+
+URL = str | os.PathLike[str]
+StorageOptions = Mapping[str, Any]
+Progress = bool | ProgressCallback | None
+
+_MODEL_FORMATS = {
+    "tf": Format.SAVED_MODEL,
+    "tensorflow": Format.SAVED_MODEL,
+    "h5": Format.H5,
+    "hdf5": Format.H5,
+    "keras": Format.KERAS,
+}
+
+_WEIGHTS_FORMATS = {
+    "tf": Format.CHECKPOINT,
+    "tensorflow": Format.CHECKPOINT,
+    "h5": Format.H5_WEIGHTS,
+    "hdf5": Format.H5_WEIGHTS,
+    "keras": Format.KERAS_WEIGHTS,
+}
+
+_HDF5_SUFFIXES = (".h5", ".hdf5")
+
+
+def model_format(location: Location, save_format: str | None) -> Format:
+    """Return the format to save a whole model in.
+
+    Raises:
+        ArgumentError: the word is unknown, or the name is one for weights or
+            architectures, which hold no whole model.
+    """
+    if save_format is not None:
+        return _by_word(_MODEL_FORMATS, save_format)
+    name = location.name.lower()
+    for suffix, verb in ((".weights.h5", "save_weights"), (".weights.json", "save_weights"),
+                         (".json", "save_architecture")):  # fmt: skip
+        if name.endswith(suffix):
+            raise ArgumentError(
+                f"the extension {suffix} is for less than a whole model",
+                where=str(location),
+                hint=f"Call {verb}(), or pass save_format= to save a whole model all the same",
+            )
+    if name.endswith(".keras"):
+        return Format.KERAS
+    return Format.H5 if name.endswith(_HDF5_SUFFIXES) else Format.SAVED_MODEL
+
+
+def weights_format(location: Location, save_format: str | None, *, sharded: bool) -> Format:
+    """Return the format to save weights in.
+
+    Raises:
+        ArgumentError: the word is unknown, or the name does not fit sharded weights.
+    """
+    name = location.name.lower()
+    if sharded:
+        if not name.endswith(".weights.json"):
+            raise ArgumentError(
+                "sharded weights need a name that ends in .weights.json",
+                where=str(location),
+                hint="Change the name, or leave max_shard_size out",
+            )
+        return Format.SHARDED_WEIGHTS
+    if save_format is not None:
+        return _by_word(_WEIGHTS_FORMATS, save_format)
+    if name.endswith(".weights.json"):
+        raise ArgumentError(
+            "sharded weights need a size for the shards",
+            where=str(location),
+            hint="Pass max_shard_size= in GiB",
+        )
+    if name.endswith(".weights.h5"):
+        return Format.KERAS_WEIGHTS
+    return Format.H5_WEIGHTS if name.endswith(_HDF5_SUFFIXES) else Format.CHECKPOINT
+
+
+def _by_word(formats: Mapping[str, Format], word: str) -> Format:
+    try:
+        return formats[word.lower()]
+    except (KeyError, AttributeError) as error:
+        raise ArgumentError(
+            "unknown format",
+            where="save_format",
+            expected=", ".join(map(repr, formats)),
+            found=repr(word),
+        ) from error

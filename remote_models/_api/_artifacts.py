@@ -1,0 +1,191 @@
+"""Artifacts as they are: open, verify, copy; no framework is imported."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from remote_models._api._arguments import URL, Progress, StorageOptions
+from remote_models._api._local_copy import (
+    empty_directories_of,
+    files_of,
+    recognise,
+    temporary_directory,
+)
+from remote_models._api._publish import publish_files
+from remote_models._progress_bar import progress_callback
+from remote_models.errors import ArgumentError, FormatError
+from remote_models.manifest import Layout, Manifest
+from remote_models.remote_model import RemoteModel, VerifyReport, manifest_location
+from remote_models.storage import Location, open_store
+
+__all__ = ["open_model", "pull_model", "push_model", "verify_model"]
+
+
+def open_model(
+    url: URL,
+    *,
+    manifest_digest: str | None = None,
+    storage_options: StorageOptions | None = None,
+) -> RemoteModel:
+    """Open an artifact by reading its manifest only; no framework is imported.
+
+    Args:
+        url: Where it was saved.
+        manifest_digest: ``sha256:<hex>`` that the manifest must have.
+        storage_options: Arguments for the fsspec filesystem, as in pandas.
+
+    Raises:
+        ModelNotFoundError: nothing is there.
+        ManifestError: the manifest is malformed or not the pinned one.
+        StorageError: the store refused or failed.
+    """
+    location = Location.parse(url, storage_options)
+    return RemoteModel.open(open_store(location), location, manifest_digest=manifest_digest)
+
+
+def verify_model(
+    url: URL,
+    *,
+    manifest_digest: str | None = None,
+    storage_options: StorageOptions | None = None,
+    progress: Progress = None,
+) -> VerifyReport:
+    """Compare every byte of an artifact with its manifest; no framework is imported.
+
+    Args:
+        url: Where it was saved.
+        manifest_digest: ``sha256:<hex>`` that the manifest must have.
+        storage_options: Arguments for the fsspec filesystem, as in pandas.
+        progress: As in :func:`save_model`.
+
+    Returns:
+        The missing, unexpected and mismatched files; ``report.ok`` if there is none.
+
+    Raises:
+        ModelNotFoundError: nothing is there.
+        ManifestError: there is no manifest, or it is malformed or not the pinned one.
+        StorageError: the store refused or failed.
+    """
+    remote = open_model(url, manifest_digest=manifest_digest, storage_options=storage_options)
+    return remote.verify(progress_callback(progress))
+
+
+def pull_model(
+    url: URL,
+    directory: str | os.PathLike[str],
+    *,
+    manifest_digest: str | None = None,
+    storage_options: StorageOptions | None = None,
+    progress: Progress = None,
+) -> list[Path]:
+    """Copy an artifact to a local directory, verified; no framework is imported.
+
+    Args:
+        url: Where it was saved.
+        directory: A directory that is new or empty. A directory artifact's files
+            come straight into it, as does the file of a single-file artifact.
+        manifest_digest: ``sha256:<hex>``: copy exactly this artifact or nothing.
+        storage_options: Arguments for the fsspec filesystem, as in pandas.
+        progress: As in :func:`save_model`.
+
+    Returns:
+        The local files, without the manifest, which is copied too.
+
+    Raises:
+        ArgumentError: ``directory`` holds something already.
+        ModelNotFoundError: nothing is there.
+        IntegrityError: bytes are not those that the manifest vouches for.
+        StorageError: the store refused or failed.
+    """
+    remote = open_model(url, manifest_digest=manifest_digest, storage_options=storage_options)
+    target = Path(directory)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ArgumentError(
+            "must be a new or empty directory", where=str(target), hint="Choose another directory"
+        )
+    with temporary_directory(target.absolute().parent) as folder:
+        copy = folder / "model"
+        copy.mkdir()
+        paths = remote.download(copy, progress_callback(progress))
+        if remote.manifest is not None:
+            name = manifest_location(remote.location, remote.layout).name
+            (copy / name).write_bytes(remote.manifest.to_bytes())
+        if target.is_dir():
+            target.rmdir()
+        copy.rename(target)
+    return [target / path for path in paths]
+
+
+def push_model(
+    path: str | os.PathLike[str],
+    url: URL,
+    *,
+    overwrite: bool = True,
+    storage_options: StorageOptions | None = None,
+    progress: Progress = None,
+) -> Manifest:
+    """Copy a local artifact to a URL as it is, with a manifest; no framework is imported.
+
+    What becomes visible, and when, is as in :func:`save_model`. If a manifest lies
+    with the local artifact, its bytes are checked first, and its producer and
+    metadata are kept.
+
+    Args:
+        path: A model's file or directory, or a directory that :func:`pull_model` made.
+        url: Where to put it.
+        overwrite: If false, the store itself refuses when something is there.
+        storage_options: Arguments for the fsspec filesystem, as in pandas.
+        progress: As in :func:`save_model`.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        ModelNotFoundError: nothing is at ``path``.
+        UnrecognizedFormatError: it is no model.
+        IntegrityError: its own manifest does not vouch for its bytes.
+        ModelExistsError: something is at ``url`` and ``overwrite`` is false.
+        StorageError: the store refused or failed.
+    """
+    location = Location.parse(url, storage_options)
+    source = _open_local(Path(path))
+    with temporary_directory() as folder:
+        source.download(folder)
+        what = recognise(folder, source)
+        manifest = source.manifest
+        return publish_files(
+            location,
+            what.format,
+            _renamed(files_of(folder), source, location),
+            producer=manifest.producer if manifest else {},
+            created=manifest.created if manifest else None,
+            overwrite=overwrite,
+            metadata=source.metadata,
+            progress=progress,
+            empty_directories=empty_directories_of(folder),
+        )
+
+
+def _open_local(path: Path) -> RemoteModel:
+    """Open a local artifact, or the only one inside a directory."""
+    location = Location.parse(path.absolute())
+    if path.is_dir():
+        inside = sorted(each for each in path.iterdir() if not each.name.endswith(".manifest.json"))
+        if len(inside) == 1 and inside[0].is_file():
+            location = Location.parse(inside[0].absolute())
+    return RemoteModel.open(open_store(location), location)
+
+
+def _renamed(files: dict[str, Path], source: RemoteModel, target: Location) -> dict[str, Path]:
+    """Give the files of a file artifact the name that the URL asks for."""
+    if source.layout is Layout.DIRECTORY or target.name == source.location.name:
+        return files
+    if len(files) > 1:
+        raise FormatError(
+            "files that refer to each other by name cannot be renamed",
+            where=str(target),
+            hint=f"End the URL in {source.location.name!r}",
+        )
+    (only,) = files.values()
+    return {target.name: only}

@@ -1,0 +1,114 @@
+"""Fetch an artifact for a framework: copied, verified and recognised."""
+
+from __future__ import annotations
+
+import shutil
+import warnings
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from remote_models._api._arguments import URL, Progress, StorageOptions
+from remote_models._api._artifacts import open_model
+from remote_models._api._local_copy import (
+    LOCAL_NAMES,
+    full_disk_named,
+    make_temporary_directory,
+    recognise,
+)
+from remote_models._progress_bar import progress_callback
+from remote_models.formats import Format, Recognition
+from remote_models.manifest import Layout
+from remote_models.remote_model import RemoteModel
+from remote_models.storage import Location
+
+__all__ = ["FetchedArtifact", "UnverifiedModelWarning", "fetched", "other_verb"]
+
+_READ_LATER = {Format.SAVED_MODEL, Format.CHECKPOINT}
+"""TensorFlow may read these again after loading: variables that a subclassed model
+makes on its first call, optimizer slots, asset files when the model is saved again."""
+
+
+class UnverifiedModelWarning(UserWarning):
+    """An artifact without a manifest was loaded: nothing vouches for its bytes."""
+
+
+class FetchedArtifact:
+    """A verified copy on this machine.
+
+    Attributes:
+        location: Where it came from.
+        what: What its bytes are.
+        path: The copy: a file, a directory or a checkpoint's prefix.
+    """
+
+    def __init__(self, location: Location, what: Recognition, path: Path, folder: Path) -> None:
+        self.location = location
+        self.what = what
+        self.path = path
+        self._folder = folder
+        self.is_kept = False
+
+    def keep_for(self, model: Any) -> None:
+        """Let the copy live as long as ``model`` if TensorFlow may read it again."""
+        if self.what.format in _READ_LATER:
+            weakref.finalize(model, shutil.rmtree, self._folder, ignore_errors=True)
+            self.is_kept = True
+
+
+@contextmanager
+def fetched(
+    url: URL,
+    storage_options: StorageOptions | None,
+    manifest_digest: str | None,
+    progress: Progress,
+) -> Iterator[FetchedArtifact]:
+    """Copy, verify and recognise what lies at ``url``; the copy goes with the block.
+
+    Raises:
+        ModelNotFoundError: nothing is there.
+        IntegrityError: bytes are not those that the manifest vouches for.
+        FormatError: it is nothing that Keras has to do with.
+        StoreFullError: no space is left for the copy.
+    """
+    remote = open_model(url, manifest_digest=manifest_digest, storage_options=storage_options)
+    if not remote.is_verifiable:
+        warnings.warn(
+            f"{remote.location}: no manifest vouches for these bytes; "
+            "save or push the model with remote_models to get one",
+            UnverifiedModelWarning,
+            stacklevel=4,
+        )
+    folder = make_temporary_directory()
+    artifact = None
+    try:
+        with full_disk_named(folder):
+            remote.download(folder, progress_callback(progress))
+            what = recognise(folder, remote)
+            artifact = FetchedArtifact(
+                remote.location, what, _named_by_content(folder, remote, what), folder
+            )
+            yield artifact
+    finally:
+        if artifact is None or not artifact.is_kept:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def other_verb(format: Format) -> str:
+    """Return the hint that names the verb for ``format``."""
+    if format.is_model:
+        return "Load it with load_model() or load_weights()"
+    if format is Format.ARCHITECTURE:
+        return "Load it with load_architecture()"
+    return "Build the model, then call load_weights(model, url)"
+
+
+def _named_by_content(folder: Path, remote: RemoteModel, what: Recognition) -> Path:
+    if remote.layout is Layout.DIRECTORY:
+        return folder
+    path = folder / remote.location.name
+    if what.format not in LOCAL_NAMES:
+        return path
+    return path.rename(folder / LOCAL_NAMES[what.format])

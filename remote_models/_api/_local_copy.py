@@ -1,0 +1,111 @@
+"""Copies of artifacts on this machine, for frameworks that need files."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from remote_models.errors import StoreFullError
+from remote_models.formats import Format, Recognition, recognise_directory, recognise_file
+from remote_models.manifest import Layout
+from remote_models.remote_model import RemoteModel
+
+__all__ = [
+    "LOCAL_NAMES",
+    "empty_directories_of",
+    "files_of",
+    "full_disk_named",
+    "make_temporary_directory",
+    "recognise",
+    "temporary_directory",
+]
+
+LOCAL_NAMES = {
+    Format.SAVED_MODEL: "model",
+    Format.KERAS_DIRECTORY: "model",
+    Format.KERAS: "model.keras",
+    Format.H5: "model.h5",
+    Format.H5_WEIGHTS: "model.h5",
+    Format.KERAS_WEIGHTS: "model.weights.h5",
+    Format.ARCHITECTURE: "model.json",
+}
+"""Keras decides by extensions, so a copy on disk gets the one that its content calls for."""
+
+
+def recognise(folder: Path, remote: RemoteModel) -> Recognition:
+    """Say what the copy of ``remote`` in ``folder`` is, by its bytes.
+
+    Raises:
+        UnrecognizedFormatError: it is no model; the message says what it is.
+        UnsafeFormatError: it is a pickle.
+    """
+    where = str(remote.location)
+
+    def open_file(path: str) -> IO[bytes]:
+        return (folder / path).open("rb")
+
+    if remote.layout is Layout.DIRECTORY:
+        return recognise_directory(tuple(remote.files), open_file, where=where)
+    name = remote.location.name
+    if name not in remote.files and f"{name}.index" in remote.files:
+        return Recognition(format=Format.CHECKPOINT, generation=2)
+    with open_file(name) as file:
+        return recognise_file(file, where=where)
+
+
+def files_of(folder: Path) -> dict[str, Path]:
+    """Return every file below ``folder`` by its relative path."""
+    return {
+        path.relative_to(folder).as_posix(): path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def empty_directories_of(folder: Path) -> list[str]:
+    """Return the relative paths of the folders below ``folder`` that hold nothing."""
+    return [
+        path.relative_to(folder).as_posix()
+        for path in sorted(folder.rglob("*"))
+        if path.is_dir() and not any(path.iterdir())
+    ]
+
+
+def make_temporary_directory(parent: Path | None = None) -> Path:
+    """Make an empty folder that nobody else can read, in ``parent`` or where they belong."""
+    return Path(tempfile.mkdtemp(prefix=".remote_models-", dir=parent))
+
+
+@contextmanager
+def temporary_directory(parent: Path | None = None) -> Iterator[Path]:
+    """Make a folder on this machine for the length of a block.
+
+    Raises:
+        StoreFullError: the disk fills up in the block.
+    """
+    folder = make_temporary_directory(parent)
+    try:
+        with full_disk_named(folder):
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def full_disk_named(folder: Path) -> Iterator[None]:
+    """Say which disk is full when a block, or a framework in it, fills it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC and not isinstance(error, StoreFullError):
+            raise StoreFullError(
+                "no space left for the temporary copy",
+                where=str(folder.parent),
+                hint="Free some space, or set TMPDIR to a larger disk",
+            ) from error
+        raise

@@ -1,0 +1,147 @@
+"""Whole models to URLs and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from remote_models._api._arguments import URL, Progress, StorageOptions, model_format
+from remote_models._api._fetch import fetched, other_verb
+from remote_models._api._local_copy import (
+    LOCAL_NAMES,
+    empty_directories_of,
+    files_of,
+    temporary_directory,
+)
+from remote_models._api._publish import publish_files
+from remote_models.errors import FormatError
+from remote_models.frameworks import SaveOptions, choose_framework, framework_of
+from remote_models.manifest import Manifest
+from remote_models.storage import Location
+
+__all__ = ["load_model", "save_model"]
+
+
+def save_model(
+    model: Any,
+    url: URL,
+    *,
+    overwrite: bool = True,
+    save_format: str | None = None,
+    include_optimizer: bool = True,
+    signatures: Any = None,
+    save_traces: bool = True,
+    metadata: Mapping[str, Any] | None = None,
+    storage_options: StorageOptions | None = None,
+    progress: Progress = None,
+) -> Manifest:
+    """Save a whole model: architecture, weights, compile and optimizer state.
+
+    Either the whole model becomes visible at ``url``, with its manifest, or what
+    was there stays. Overwriting a directory in place is not atomic: a reader in
+    between gets an error or one whole model, never a mixture. With
+    ``overwrite=True``, of two savers at once the last one wins.
+
+    Args:
+        model: A model of Keras 3 or of tf_keras.
+        url: ``s3://``, ``gs://``, ``memory://``, ``file://`` or a local path. By its
+            extension ``.keras``, ``.h5`` or ``.hdf5`` it names the format; any other
+            name becomes a SavedModel directory.
+        overwrite: If false, the store itself refuses when something is there.
+        save_format: ``"tf"``, ``"h5"`` or ``"keras"``, whatever the name.
+        include_optimizer: Whether the optimizer's state is kept.
+        signatures: For a SavedModel, as ``tf.saved_model.save`` takes them.
+        save_traces: For a SavedModel, whether to trace each layer, so that custom
+            layers can be revived without their class.
+        metadata: A JSON object of your own for the manifest (step, metrics, commit).
+        storage_options: Arguments for the fsspec filesystem, as in pandas. Without
+            them credentials and endpoints come from where boto and gcsfs look.
+        progress: A bar on standard error (true), nothing (false), a callable that
+            takes :class:`TransferProgress`, or a bar only on a terminal (``None``).
+
+    Returns:
+        The manifest. Its ``digest`` pins the artifact.
+
+    Raises:
+        ModelExistsError: something is there and ``overwrite`` is false.
+        FormatError: the model cannot be saved in this format.
+        ArgumentError: an argument makes no sense.
+        StorageError: the store refused or failed; the message says what to do.
+    """
+    framework = framework_of(model)
+    location = Location.parse(url, storage_options)
+    format = model_format(location, save_format)
+    options = SaveOptions(
+        include_optimizer=include_optimizer, signatures=signatures, save_traces=save_traces
+    )
+    with temporary_directory() as folder:
+        path = folder / LOCAL_NAMES[format]
+        framework.save_model(model, path, format, options)
+        return publish_files(
+            location,
+            format,
+            files_of(path) if path.is_dir() else {location.name: path},
+            producer=framework.versions(),
+            overwrite=overwrite,
+            metadata=metadata,
+            progress=progress,
+            empty_directories=empty_directories_of(path),
+        )
+
+
+def load_model(
+    url: URL,
+    *,
+    custom_objects: Mapping[str, Any] | None = None,
+    compile: bool = True,
+    safe_mode: bool = True,
+    manifest_digest: str | None = None,
+    framework: str | None = None,
+    storage_options: StorageOptions | None = None,
+    progress: Progress = None,
+) -> Any:
+    """Load a whole model, whatever its format.
+
+    Every byte is compared with the manifest before a framework sees it. An
+    artifact without a manifest is loaded with an :class:`UnverifiedModelWarning`.
+
+    Args:
+        url: Where it was saved.
+        custom_objects: Names to classes or functions that the model uses. A
+            SavedModel loads without them too, revived from its graph.
+        compile: Whether to compile it as it was when saved.
+        safe_mode: Whether Keras refuses to deserialise lambdas.
+        manifest_digest: ``sha256:<hex>``: load exactly this artifact or nothing.
+        framework: ``"keras"`` or ``"tf_keras"``. By default the one that this
+            process has imported already, else the one that wrote the model.
+        storage_options: Arguments for the fsspec filesystem, as in pandas.
+        progress: As in :func:`save_model`.
+
+    Returns:
+        The model, of Keras 3 or of tf_keras.
+
+    Raises:
+        ModelNotFoundError: nothing is there.
+        IntegrityError: bytes are not those that the manifest vouches for.
+        GenerationError: the chosen framework cannot open it; names the one that can.
+        FormatError: it is no whole model; the message says what it is.
+        StorageError: the store refused or failed; the message says what to do.
+    """
+    with fetched(url, storage_options, manifest_digest, progress) as artifact:
+        what = artifact.what
+        if not what.format.is_model:
+            raise FormatError(
+                f"{what.title}, not a whole model",
+                where=str(artifact.location),
+                hint=other_verb(what.format),
+            )
+        chosen = choose_framework(what.generation, framework)
+        model = chosen.load_model(
+            artifact.path,
+            what,
+            custom_objects=custom_objects,
+            compile=compile,
+            safe_mode=safe_mode,
+        )
+        artifact.keep_for(model)
+        return model

@@ -1,0 +1,165 @@
+"""Every error that remote_models raises, in one tree.
+
+::
+
+    RemoteModelsError
+    ├── StorageError (OSError)
+    │   ├── ModelNotFoundError (FileNotFoundError)
+    │   │   └── BucketNotFoundError
+    │   ├── ModelExistsError (FileExistsError)
+    │   ├── AccessDeniedError (PermissionError)
+    │   │   ├── CredentialsError
+    │   │   └── ReadOnlyStoreError
+    │   ├── StoreFullError
+    │   └── StoreUnavailableError (ConnectionError)
+    ├── IntegrityError
+    │   ├── IncompleteModelError
+    │   └── ManifestError
+    ├── FormatError (ValueError)
+    │   ├── UnrecognizedFormatError
+    │   ├── UnsafeFormatError
+    │   └── GenerationError
+    ├── ArgumentError (ValueError)
+    └── MissingDependencyError (ImportError)
+
+``IntegrityError`` is deliberately no ``ValueError`` and no ``OSError``: code
+that shrugs off bad values or missing files must not shrug off tampering.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AccessDeniedError",
+    "ArgumentError",
+    "BucketNotFoundError",
+    "CredentialsError",
+    "FormatError",
+    "GenerationError",
+    "IncompleteModelError",
+    "IntegrityError",
+    "ManifestError",
+    "MissingDependencyError",
+    "ModelExistsError",
+    "ModelNotFoundError",
+    "ReadOnlyStoreError",
+    "RemoteModelsError",
+    "StorageError",
+    "StoreFullError",
+    "StoreUnavailableError",
+    "UnrecognizedFormatError",
+    "UnsafeFormatError",
+]
+
+
+class RemoteModelsError(Exception):
+    """Base of every error that remote_models raises.
+
+    Attributes:
+        message: What happened, one sentence without a full stop.
+        where: The URL, file, tensor or manifest field concerned, if any.
+        expected: What should have been there, if that can be said.
+        found: What was there instead, if that can be said.
+        hint: What the caller can do about it, if anything.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        where: str | None = None,
+        expected: object = None,
+        found: object = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = where
+        self.expected = expected
+        self.found = found
+        self.hint = hint
+
+    @property
+    def summary(self) -> str:
+        """The error in one line, without the hint."""
+        text = f"{self.where}: {self.message}" if self.where else self.message
+        details = [
+            f"{label} {value}"
+            for label, value in (("expected", self.expected), ("found", self.found))
+            if value is not None
+        ]
+        return f"{text} ({', '.join(details)})" if details else text
+
+    def __str__(self) -> str:
+        return f"{self.summary}. {self.hint}" if self.hint else self.summary
+
+
+class StorageError(RemoteModelsError, OSError):
+    """The store refused or failed a request."""
+
+
+class ModelNotFoundError(StorageError, FileNotFoundError):
+    """Nothing is stored at the URL."""
+
+
+class BucketNotFoundError(ModelNotFoundError):
+    """The bucket, or the local directory that should hold the model, does not exist."""
+
+
+class ModelExistsError(StorageError, FileExistsError):
+    """Something is stored at the URL already and ``overwrite=False`` was asked for."""
+
+
+class AccessDeniedError(StorageError, PermissionError):
+    """The store knows who asks and says no."""
+
+
+class CredentialsError(AccessDeniedError):
+    """Credentials are absent, wrong or expired."""
+
+
+class ReadOnlyStoreError(AccessDeniedError):
+    """The store cannot be written to by anybody."""
+
+
+class StoreFullError(StorageError):
+    """No space is left, or a quota is used up."""
+
+
+class StoreUnavailableError(StorageError, ConnectionError):
+    """The store cannot be reached, or keeps failing after retries."""
+
+
+class IntegrityError(RemoteModelsError):
+    """Stored bytes are not the bytes that the manifest vouches for."""
+
+
+class IncompleteModelError(IntegrityError):
+    """A save was cut short here, or is still under way, and no whole model is present."""
+
+
+class ManifestError(IntegrityError):
+    """A manifest is malformed, unsafe, or not the one that was asked for."""
+
+
+class FormatError(RemoteModelsError, ValueError):
+    """The artifact's format does not allow what was asked for."""
+
+
+class UnrecognizedFormatError(FormatError):
+    """The bytes are no model that remote_models knows."""
+
+
+class UnsafeFormatError(FormatError):
+    """The artifact could run code or reach outside itself when loaded."""
+
+
+class GenerationError(FormatError):
+    """The artifact belongs to the other generation of Keras."""
+
+
+class ArgumentError(RemoteModelsError, ValueError):
+    """An argument has a value that cannot work, or contradicts another."""
+
+
+class MissingDependencyError(RemoteModelsError, ImportError):
+    """An optional package is needed for this and is not installed."""

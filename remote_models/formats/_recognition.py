@@ -1,0 +1,122 @@
+"""Recognise an artifact by its bytes; a name is only a name.
+
+Before TensorFlow 2.12 ``.keras`` meant HDF5, an ``.h5`` file may hold weights
+only, and a SavedModel need not hold a Keras model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import IO
+
+from remote_models.errors import UnrecognizedFormatError, UnsafeFormatError
+from remote_models.formats._format import Format, Recognition
+from remote_models.formats._hdf5 import HDF5_MAGIC, recognise_hdf5
+from remote_models.formats._json import recognise_json
+from remote_models.formats._keras_archive import (
+    CONFIG,
+    METADATA,
+    WEIGHTS,
+    keras_metadata,
+    recognise_zip,
+)
+
+__all__ = ["recognise_directory", "recognise_file"]
+
+_HEAD = 1024
+
+_ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
+
+_PICKLE_PROTOCOLS = range(2, 6)
+
+_OTHERS: tuple[tuple[int, bytes, str, str], ...] = (
+    (4, b"TFL3", "a TensorFlow Lite model", "Run it with LiteRT"),
+    (0, b"\x93NUMPY", "a NumPy .npy array", "Open it with numpy.load"),
+    (0, b"\x1f\x8b", "a gzip file", "Unpack it first"),
+    (0, b"BZh", "a bzip2 file", "Unpack it first"),
+    (0, b"\xfd7zXZ\x00", "an xz file", "Unpack it first"),
+    (257, b"ustar", "a tar archive", "Unpack it and push the directory that it holds"),
+    (0, b"GGUF", "a GGUF model", "Run it with llama.cpp"),
+    (8, b'{"', "a safetensors file", "Open it with the safetensors package"),
+    (0, b"<!DOCTYPE", "a web page", "Check the URL that it was downloaded from"),
+    (0, b"<html", "a web page", "Check the URL that it was downloaded from"),
+    (0, b"version https://git-lfs", "a Git LFS pointer", "Fetch the file itself: git lfs pull"),
+)
+
+
+def recognise_file(file: IO[bytes], *, where: str) -> Recognition:
+    """Say what a file is.
+
+    Args:
+        file: Seekable, at its start.
+        where: Its name, for messages.
+
+    Raises:
+        UnrecognizedFormatError: it is no Keras model; the message says what it is.
+        UnsafeFormatError: it is a pickle.
+    """
+    head = file.read(_HEAD)
+    file.seek(0)
+    if not head:
+        raise UnrecognizedFormatError("an empty file", where=where, hint="Save or copy it again")
+    if head.startswith(HDF5_MAGIC):
+        return recognise_hdf5(file, where=where)
+    if head.startswith(_ZIP_MAGIC):
+        return recognise_zip(file, where=where)
+    if head.lstrip()[:1] in (b"{", b"["):
+        return recognise_json(file, where=where)
+    if _is_pickle(head):
+        raise UnsafeFormatError(
+            "a pickle: it can run any code when loaded, so it is never opened",
+            where=where,
+            hint="Load it where you trust it and save the model as .keras",
+        )
+    for offset, magic, what, advice in _OTHERS:
+        if head[offset : offset + len(magic)] == magic:
+            raise UnrecognizedFormatError(f"{what}, no Keras model", where=where, hint=advice)
+    raise UnrecognizedFormatError(
+        "neither HDF5 nor a .keras archive nor JSON: no Keras model, or a damaged one",
+        where=where,
+        found=f"first bytes {head[:8].hex(' ')}",
+    )
+
+
+def recognise_directory(
+    names: Collection[str], open_file: Callable[[str], IO[bytes]], *, where: str
+) -> Recognition:
+    """Say what a directory is.
+
+    Args:
+        names: The relative paths of its files.
+        open_file: Opens one of them for reading.
+        where: The directory's name, for messages.
+
+    Raises:
+        UnrecognizedFormatError: it is no model.
+    """
+    if "saved_model.pb" in names or "saved_model.pbtxt" in names:
+        with_keras = "keras_metadata.pb" in names
+        return Recognition(
+            format=Format.SAVED_MODEL,
+            generation=2 if with_keras else None,
+            has_keras_metadata=with_keras,
+        )
+    if CONFIG in names and any(weights in names for weights in WEIGHTS):
+        data = b""
+        if METADATA in names:
+            with open_file(METADATA) as file:
+                data = file.read()
+        return keras_metadata(data, format=Format.KERAS_DIRECTORY)
+    hint = "A SavedModel directory holds saved_model.pb"
+    if any(name.endswith(".index") for name in names):
+        hint = "For a TensorFlow checkpoint name its prefix: the part before '.index'"
+    elif any(name.partition("/")[0].isdigit() for name in names):
+        hint = "It holds numbered versions: name one of them"
+    raise UnrecognizedFormatError(
+        "a directory, but no model", where=where, found=sorted(names)[:5], hint=hint
+    )
+
+
+def _is_pickle(head: bytes) -> bool:
+    """Pickles of protocol 2 and later begin with PROTO (pickletools.py, "PROTO")."""
+    return len(head) > 1 and head[0] == 0x80 and head[1] in _PICKLE_PROTOCOLS

@@ -1,0 +1,124 @@
+"""What the library asks of a generation of Keras."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from remote_models.errors import FormatError, GenerationError
+from remote_models.formats import Format, Recognition
+
+__all__ = ["Framework", "SaveOptions", "WeightsOptions"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SaveOptions:
+    """What goes into a whole model's artifact.
+
+    Attributes:
+        include_optimizer: Whether the optimizer's state is kept.
+        signatures: As ``tf.saved_model.save`` takes them; SavedModel only.
+        save_traces: Whether a SavedModel holds the traced functions of each layer,
+            which revive custom layers without their class.
+    """
+
+    include_optimizer: bool = True
+    signatures: Any = None
+    save_traces: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WeightsOptions:
+    """How weights are matched to layers; the arguments of Keras' ``load_weights``."""
+
+    skip_mismatch: bool = False
+    by_name: bool = False
+
+
+class Framework(ABC):
+    """One generation of Keras. Every path is local."""
+
+    name: str
+    """The package: ``keras`` or ``tf_keras``."""
+
+    generation: int
+
+    @abstractmethod
+    def versions(self) -> Mapping[str, str]:
+        """Return the names and versions of the framework and its backend."""
+
+    @abstractmethod
+    def save_model(self, model: Any, path: Path, format: Format, options: SaveOptions) -> None:
+        """Write a whole model to ``path``, as the framework itself does."""
+
+    @abstractmethod
+    def load_model(
+        self,
+        path: Path,
+        what: Recognition,
+        *,
+        custom_objects: Mapping[str, Any] | None,
+        compile: bool,
+        safe_mode: bool,
+    ) -> Any:
+        """Return the model in the artifact at ``path``."""
+
+    @abstractmethod
+    def save_weights(
+        self, model: Any, path: Path, format: Format, max_shard_size: float | None
+    ) -> None:
+        """Write the weights of ``model`` to ``path`` (a prefix, for a checkpoint)."""
+
+    @abstractmethod
+    def load_weights(
+        self, model: Any, path: Path, what: Recognition, options: WeightsOptions
+    ) -> Any:
+        """Read weights into ``model`` and return what the framework returns."""
+
+    @abstractmethod
+    def to_json(self, model: Any) -> str:
+        """Return the architecture of ``model``."""
+
+    @abstractmethod
+    def from_json(
+        self, text: str, *, custom_objects: Mapping[str, Any] | None, safe_mode: bool
+    ) -> Any:
+        """Return a new model with the architecture in ``text`` and fresh weights."""
+
+    @contextmanager
+    def naming_generation(self, what: Recognition, where: str) -> Iterator[None]:
+        """Say which generation wrote an artifact when this one fails to read it.
+
+        Only a failure on the other generation's artifact is renamed: any other is
+        the framework's own, with the message that its users know.
+        """
+        try:
+            yield
+        except (TypeError, ValueError, KeyError, AttributeError, ImportError, OSError) as error:
+            if what.generation in (None, self.generation) or isinstance(error, FormatError):
+                raise
+            raise self.other_generation(what, where, cause=error) from error
+
+    def other_generation(
+        self, what: Recognition, where: str, *, cause: Exception | None = None
+    ) -> GenerationError:
+        """Return the error that names who can open an artifact of the other generation."""
+        writer = {2: "tf_keras", 3: "keras"}[what.generation or 5 - self.generation]
+        reason = f": {_first_line(cause)}" if cause is not None else ""
+        return GenerationError(
+            f"{what.title}, which {self.name} cannot open{reason}",
+            where=where,
+            hint=(
+                f"Open it with Keras {what.generation}: "
+                f"pip install {writer}, then pass framework={writer!r} or use a {writer} model"
+            ),
+        )
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,118 @@
+"""Keras 3, on any backend. Tried with Keras 3.3 to 3.15; public functions only."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from remote_models.errors import ArgumentError, FormatError, MissingDependencyError
+from remote_models.formats import Format, Recognition
+from remote_models.frameworks._framework import Framework, SaveOptions, WeightsOptions
+
+__all__ = ["Keras3"]
+
+_BACKEND_PACKAGES = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
+
+
+class Keras3(Framework):
+    """Keras 3."""
+
+    name = "keras"
+    generation = 3
+
+    def __init__(self) -> None:
+        if keras.__version__.partition(".")[0] == "2":
+            raise MissingDependencyError(
+                f"the installed keras {keras.__version__} is Keras 2",
+                hint="pip install 'keras>=3.3' for Keras 3, or tf_keras for Keras 2 models",
+            )
+
+    def versions(self) -> Mapping[str, str]:
+        backend = keras.backend.backend()
+        versions = {"keras": keras.__version__, "backend": backend}
+        package = _BACKEND_PACKAGES.get(backend)
+        if package is not None:
+            versions[package] = importlib.metadata.version(package)
+        return versions
+
+    def save_model(self, model: Any, path: Path, format: Format, options: SaveOptions) -> None:
+        if format is Format.SAVED_MODEL:
+            raise FormatError(
+                "Keras 3 cannot save a whole model as a SavedModel",
+                where="save_format",
+                hint="Save it as .keras: give the URL that extension or pass save_format='keras'",
+            )
+        if options.signatures is not None or not options.save_traces:
+            raise ArgumentError(
+                "only a SavedModel has signatures and traces", where="signatures, save_traces"
+            )
+        if format is Format.KERAS:
+            if not options.include_optimizer:
+                raise FormatError(
+                    "Keras always keeps the optimizer in a .keras archive",
+                    where="include_optimizer",
+                    hint="Save as .h5, or remove the optimizer from the model first",
+                )
+            keras.saving.save_model(model, path)
+            return
+        keras.saving.save_model(model, path, include_optimizer=options.include_optimizer)
+
+    def load_model(
+        self,
+        path: Path,
+        what: Recognition,
+        *,
+        custom_objects: Mapping[str, Any] | None,
+        compile: bool,
+        safe_mode: bool,
+    ) -> Any:
+        if what.format is Format.SAVED_MODEL:
+            raise self.other_generation(what, path.name)
+        with self.naming_generation(what, path.name):
+            return keras.saving.load_model(
+                path,
+                custom_objects=dict(custom_objects) if custom_objects else None,
+                compile=compile,
+                safe_mode=safe_mode,
+            )
+
+    def save_weights(
+        self, model: Any, path: Path, format: Format, max_shard_size: float | None
+    ) -> None:
+        if format in (Format.CHECKPOINT, Format.H5_WEIGHTS):
+            raise FormatError(
+                f"Keras 3 cannot save {format.title}",
+                where="url",
+                hint="Give the URL the extension .weights.h5",
+            )
+        if max_shard_size is None:
+            model.save_weights(path)
+        else:
+            model.save_weights(path, max_shard_size=max_shard_size)
+
+    def load_weights(
+        self, model: Any, path: Path, what: Recognition, options: WeightsOptions
+    ) -> Any:
+        if what.format in (Format.SAVED_MODEL, Format.CHECKPOINT):
+            raise self.other_generation(what, path.name)
+        by_name = {"by_name": True} if options.by_name else {}
+        with self.naming_generation(what, path.name):
+            return model.load_weights(path, skip_mismatch=options.skip_mismatch, **by_name)
+
+    def to_json(self, model: Any) -> str:
+        text: str = model.to_json()
+        return text
+
+    def from_json(
+        self, text: str, *, custom_objects: Mapping[str, Any] | None, safe_mode: bool
+    ) -> Any:
+        return keras.saving.deserialize_keras_object(
+            json.loads(text),
+            custom_objects=dict(custom_objects) if custom_objects else None,
+            safe_mode=safe_mode,
+        )

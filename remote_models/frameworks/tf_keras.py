@@ -1,0 +1,130 @@
+"""Keras 2 as tf_keras. Tried with tf_keras 2.16 to 2.21; public functions only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+from remote_models.errors import ArgumentError, FormatError
+from remote_models.formats import Format, Recognition
+from remote_models.frameworks._framework import Framework, SaveOptions, WeightsOptions
+
+__all__ = ["TFKeras"]
+
+
+class TFKeras(Framework):
+    """Keras 2, which always runs on TensorFlow."""
+
+    name = "tf_keras"
+    generation = 2
+
+    def versions(self) -> Mapping[str, str]:
+        return {
+            "tf_keras": tf_keras.__version__,
+            "backend": "tensorflow",
+            "tensorflow": tf.__version__,
+        }
+
+    def save_model(self, model: Any, path: Path, format: Format, options: SaveOptions) -> None:
+        if format is Format.SAVED_MODEL:
+            tf_keras.models.save_model(
+                model,
+                path,
+                save_format="tf",
+                include_optimizer=options.include_optimizer,
+                signatures=options.signatures,
+                save_traces=options.save_traces,
+            )
+            return
+        if options.signatures is not None or not options.save_traces:
+            raise ArgumentError(
+                "only a SavedModel has signatures and traces", where="signatures, save_traces"
+            )
+        if format is Format.H5:
+            tf_keras.models.save_model(
+                model, path, save_format="h5", include_optimizer=options.include_optimizer
+            )
+            return
+        if not options.include_optimizer:
+            raise FormatError(
+                "Keras always keeps the optimizer in a .keras archive",
+                where="include_optimizer",
+                hint="Save as .h5 or as a SavedModel",
+            )
+        tf_keras.models.save_model(model, path, save_format="keras")
+
+    def load_model(
+        self,
+        path: Path,
+        what: Recognition,
+        *,
+        custom_objects: Mapping[str, Any] | None,
+        compile: bool,
+        safe_mode: bool,
+    ) -> Any:
+        if what.generation == 3 or what.format is Format.KERAS_DIRECTORY:
+            raise self.other_generation(what, path.name)
+        if not what.has_keras_metadata:
+            raise FormatError(
+                f"{what.title}: it holds a TensorFlow program, but no Keras model",
+                where=path.name,
+                hint="Fetch it with 'remote-models pull' and open it with tf.saved_model.load",
+            )
+        model = tf_keras.models.load_model(
+            path,
+            custom_objects=dict(custom_objects) if custom_objects else None,
+            compile=compile,
+            safe_mode=safe_mode,
+        )
+        if what.format is Format.SAVED_MODEL and compile:
+            _restore_optimizer(model, path)
+        return model
+
+    def save_weights(
+        self, model: Any, path: Path, format: Format, max_shard_size: float | None
+    ) -> None:
+        if max_shard_size is not None:
+            raise FormatError(
+                "tf_keras cannot shard weights", where="max_shard_size",
+                hint="Leave max_shard_size out",
+            )  # fmt: skip
+        model.save_weights(path)
+
+    def load_weights(
+        self, model: Any, path: Path, what: Recognition, options: WeightsOptions
+    ) -> Any:
+        if what.generation == 3:
+            raise self.other_generation(what, path.name)
+        by_name = {"by_name": True} if options.by_name else {}
+        return model.load_weights(path, skip_mismatch=options.skip_mismatch, **by_name)
+
+    def to_json(self, model: Any) -> str:
+        text: str = model.to_json()
+        return text
+
+    def from_json(
+        self, text: str, *, custom_objects: Mapping[str, Any] | None, safe_mode: bool
+    ) -> Any:
+        return tf_keras.models.model_from_json(
+            text, custom_objects=dict(custom_objects) if custom_objects else None
+        )
+
+
+def _restore_optimizer(model: Any, path: Path) -> None:
+    """Give the optimizer the state that a SavedModel's checkpoint holds.
+
+    Keras 2 saves iterations and slots there and never reads them back: its loader
+    compiles the model with a new optimizer
+    (tf_keras/src/saving/legacy/saved_model/load.py, ``load``).
+    """
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is None:
+        return
+    if isinstance(optimizer, tf_keras.optimizers.Optimizer):
+        optimizer.build(model.trainable_variables)
+    checkpoint = tf.train.Checkpoint(root=model)
+    checkpoint.read(str(path / "variables" / "variables")).expect_partial()

@@ -1,0 +1,327 @@
+"""Publish an artifact: stage its files, then make them and their manifest visible.
+
+The protocol is that of docs/manifest.md, "Publishing". Where an earlier artifact
+may be present, the manifest first names the coming artifact as *pending* beside
+the present one; then the files are switched; then the manifest names the new
+artifact alone. So a kill at any point leaves a manifest that says of every whole
+artifact what it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from remote_models.errors import (
+    AccessDeniedError,
+    BucketNotFoundError,
+    CredentialsError,
+    ManifestError,
+    ModelExistsError,
+    ModelNotFoundError,
+)
+from remote_models.formats import Format
+from remote_models.manifest import (
+    FileEntry,
+    Layout,
+    Manifest,
+    RelativePath,
+    StoredManifest,
+    parse_relative_path,
+)
+from remote_models.remote_model import manifest_location, read_stored_manifest
+from remote_models.storage import (
+    Location,
+    ProgressCallback,
+    ProgressMeter,
+    Publication,
+    Store,
+)
+
+__all__ = ["Artifact", "publish"]
+
+_CHUNK = 8 * 1024 * 1024
+
+_SAVED_MODEL = "saved_model.pb"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Artifact:
+    """An artifact on this machine that is to be published.
+
+    Attributes:
+        format: What it is.
+        layout: How its files will lie around the URL.
+        created: When it was made (see :class:`~remote_models.manifest.Manifest`).
+        producer: What made it.
+        metadata: The user's own JSON object.
+        files: The path of every file inside the artifact, and the local file.
+        empty_directories: Folders without a file.
+    """
+
+    format: Format
+    layout: Layout
+    created: str
+    producer: Mapping[str, str]
+    metadata: Mapping[str, Any]
+    files: Mapping[str, Path]
+    empty_directories: Sequence[str] = ()
+
+
+def publish(
+    store: Store,
+    location: Location,
+    artifact: Artifact,
+    *,
+    overwrite: bool,
+    progress: ProgressCallback | None = None,
+) -> Manifest:
+    """Put ``artifact`` at ``location`` and return the manifest that was written last.
+
+    Until every byte has travelled, nothing at ``location`` changes; a failure
+    before that leaves no trace. One file is then switched in one step. A
+    directory is switched file by file: a reader in between, or after a kill in
+    between, gets an error and never a mixture.
+
+    Raises:
+        ModelExistsError: something is there and ``overwrite`` is false, or an
+            artifact of the other layout is in the way.
+    """
+    earlier = _Earlier.look(store, location, artifact.layout)
+    earlier.check(overwrite=overwrite)
+    folder = location if artifact.layout is Layout.DIRECTORY else location.parent
+    with Publication(store, if_absent=not overwrite) as publication:
+        if artifact.layout is Layout.DIRECTORY:
+            publication.make_directory(location)
+        coming = _stage(publication, folder, location, artifact, progress)
+        switch = _Switch(store, location, earlier, coming, overwrite=overwrite)
+        with switch:
+            publication.commit(switch.record)
+            for path in coming.empty_directories:
+                store.make_directory(folder.join(path))
+            switch.finish()
+    _delete_stale(store, folder, earlier, switch.manifest)
+    return switch.manifest
+
+
+def _stage(
+    publication: Publication,
+    folder: Location,
+    location: Location,
+    artifact: Artifact,
+    progress: ProgressCallback | None,
+) -> Manifest:
+    sizes = {path: local.stat().st_size for path, local in artifact.files.items()}
+    meter = ProgressMeter("upload", str(location), sum(sizes.values()), progress)
+    entries = []
+    for path in _commit_order(artifact.files):
+        for parent in reversed(_parents(path)):
+            publication.make_directory(folder.join(parent))
+        hasher = hashlib.sha256()
+        chunks = _read_local(artifact.files[path], hasher, meter)
+        publication.stage(folder.join(path), sizes[path], chunks)
+        entries.append(
+            FileEntry(
+                path=parse_relative_path(path, where="file name"),
+                size=sizes[path],
+                sha256=hasher.hexdigest(),
+            )
+        )
+    return Manifest(
+        format=artifact.format.value,
+        layout=artifact.layout,
+        created=artifact.created,
+        producer=artifact.producer,
+        metadata=artifact.metadata,
+        files=tuple(sorted(entries, key=lambda entry: entry.path)),
+        empty_directories=tuple(
+            parse_relative_path(path, where="folder name")
+            for path in sorted(artifact.empty_directories)
+        ),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Earlier:
+    """What is at the location before the save.
+
+    ``present`` says whether anything is, ``None`` where one may not look;
+    ``stored`` is its manifest, if it has a readable one.
+    """
+
+    location: Location
+    stored: StoredManifest | None
+    present: bool | None
+
+    @classmethod
+    def look(cls, store: Store, location: Location, layout: Layout) -> _Earlier:
+        """Read the earlier manifest, and refuse an artifact of the other layout."""
+        other = Layout.FILE if layout is Layout.DIRECTORY else Layout.DIRECTORY
+        if _is_present(store, manifest_location(location, other)):
+            raise ModelExistsError(
+                f"a model that is a {other.value} is stored here",
+                where=str(location),
+                hint="Choose another name, or delete it first",
+            )
+        try:
+            stored = read_stored_manifest(store, manifest_location(location, layout), layout)
+        except BucketNotFoundError:
+            if not location.is_local:  # locally the folder may still have to be made
+                raise
+        except ModelNotFoundError:
+            pass
+        except CredentialsError:
+            raise
+        except AccessDeniedError:
+            return cls(location=location, stored=None, present=None)
+        except ManifestError:
+            # Damaged: it can be replaced, but not kept beside the new one.
+            return cls(location=location, stored=None, present=True)
+        else:
+            return cls(location=location, stored=stored, present=True)
+        target = location.join(_SAVED_MODEL) if layout is Layout.DIRECTORY else location
+        return cls(location=location, stored=None, present=_is_present(store, target))
+
+    def check(self, *, overwrite: bool) -> None:
+        """Refuse early what the store's exclusive create would refuse at the commit."""
+        if overwrite or not self.present:
+            return
+        unfinished = self.stored is not None and self.stored.current is None
+        raise ModelExistsError(
+            "an unfinished save is stored here" if unfinished else "a model is stored here already",
+            where=str(self.location),
+            hint="Pass overwrite=True to replace it",
+        )
+
+    @property
+    def candidates(self) -> Sequence[Manifest]:
+        """The manifests of what may be there."""
+        return self.stored.candidates if self.stored else ()
+
+
+class _Switch:
+    """The moment in which the old artifact gives way to the new one.
+
+    A ``with`` block: entering announces the new artifact, leaving by an exception
+    takes back what can be taken back.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        location: Location,
+        earlier: _Earlier,
+        coming: Manifest,
+        *,
+        overwrite: bool,
+    ) -> None:
+        self._store = store
+        self._where = manifest_location(location, coming.layout)
+        self._folder = location if coming.layout is Layout.DIRECTORY else location.parent
+        self._earlier = earlier
+        self._overwrite = overwrite
+        self._versions: dict[str, str] = {}
+        self._committed: list[Location] = []
+        self._announced = False
+        self.manifest = coming
+
+    def __enter__(self) -> Self:
+        alone = len(self.manifest.files) == 1 and not self._earlier.candidates
+        if not alone:  # a single first file appears in one step: there is nothing to announce
+            self._write(
+                StoredManifest(
+                    current=self._earlier.stored.current if self._earlier.stored else None,
+                    pending=(*self._pending(), self.manifest),
+                ),
+                if_absent=not self._overwrite,
+            )
+            self._announced = True
+        return self
+
+    def record(self, location: Location, version: str | None) -> None:
+        """Remember a file that has become visible."""
+        self._committed.append(location)
+        if version is not None:
+            self._versions[location.path] = version
+
+    def finish(self) -> None:
+        """Write the manifest of the new artifact alone: the commit mark."""
+        self.manifest = self.manifest.with_files(
+            replace(entry, version=self._versions.get(self._folder.join(entry.path).path))
+            for entry in self.manifest.files
+        )
+        self._write(StoredManifest(current=self.manifest))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            return
+        if self._earlier.present is False:
+            for location in reversed(self._committed):
+                self._store.delete(location)
+            if self._announced:
+                self._store.delete(self._where)
+        elif self._announced and not self._committed and self._earlier.stored is not None:
+            self._write(self._earlier.stored)
+
+    def _pending(self) -> Sequence[Manifest]:
+        return self._earlier.stored.pending if self._earlier.stored else ()
+
+    def _write(self, stored: StoredManifest, *, if_absent: bool = False) -> None:
+        data = stored.to_bytes()
+        with Publication(self._store, if_absent=if_absent) as publication:
+            publication.stage(self._where, len(data), [data])
+            publication.commit(lambda _location, _version: None)
+
+
+def _commit_order(paths: Mapping[str, Path]) -> list[str]:
+    return sorted(paths, key=lambda path: (_is_entry_point(path), path))
+
+
+def _is_entry_point(path: str) -> bool:
+    """Whether nothing of the artifact loads without this file, so that it comes last."""
+    if "/" in path:
+        return False
+    return path.startswith("saved_model.pb") or path.endswith((".index", ".json"))
+
+
+def _read_local(path: Path, hasher: hashlib._Hash, meter: ProgressMeter) -> Iterator[bytes]:
+    with open(path, "rb") as file:
+        while chunk := file.read(_CHUNK):
+            hasher.update(chunk)
+            yield chunk
+            meter.advance(len(chunk))
+
+
+def _parents(path: str) -> list[RelativePath]:
+    parts = path.split("/")[:-1]
+    return [RelativePath("/".join(parts[: count + 1])) for count in reversed(range(len(parts)))]
+
+
+def _delete_stale(store: Store, folder: Location, earlier: _Earlier, manifest: Manifest) -> None:
+    """Delete files of the replaced artifact that the new one does not have."""
+    kept = {entry.path for entry in manifest.files}
+    stale = {entry.path for old in earlier.candidates for entry in old.files} - kept
+    for path in sorted(stale):
+        try:
+            store.delete(folder.join(path))
+        except AccessDeniedError:
+            return  # a writer who may not delete leaves them; verification names them
+
+
+def _is_present(store: Store, location: Location) -> bool:
+    try:
+        store.head(location)
+    except (ModelNotFoundError, AccessDeniedError):
+        return False
+    except ModelExistsError:
+        return False  # a file stands where its folder would be
+    return True

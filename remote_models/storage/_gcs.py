@@ -1,0 +1,216 @@
+"""Google Cloud Storage, through gcsfs.
+
+The only place that knows gcsfs beyond fsspec's interface: ``call``,
+``split_path``, ``base``, ``cat_file(generation=)`` and its exceptions. Tried with
+gcsfs 2024.6 to 2026.10. The requests are those of the Cloud Storage JSON API
+("Objects: insert", upload types multipart and resumable): an object appears
+when its upload is finished, whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from typing import Any, Protocol, cast
+from urllib.parse import quote
+
+from gcsfs.retry import HttpError
+from google.auth import exceptions as google_auth
+
+from remote_models.errors import (
+    AccessDeniedError,
+    BucketNotFoundError,
+    CredentialsError,
+    ModelExistsError,
+    RemoteModelsError,
+    StoreUnavailableError,
+)
+from remote_models.storage._errors import translate
+from remote_models.storage._location import Location
+from remote_models.storage._staging import StagedFile
+from remote_models.storage._store import ObjectInfo, Store
+
+__all__ = ["GCSStagedFile", "GCSStore"]
+
+_CHUNK = 8 * 1024 * 1024
+"""Bytes per request of a resumable upload; must be a multiple of 256 KiB."""
+
+_CREDENTIALS_HINT = (
+    "Run 'gcloud auth application-default login', set GOOGLE_APPLICATION_CREDENTIALS, "
+    "or pass storage_options={'token': …}"
+)
+
+_Row = tuple[type[RemoteModelsError], str, str | None]
+
+_BY_CODE: dict[int, _Row] = {
+    401: (CredentialsError, "the store does not accept these credentials", _CREDENTIALS_HINT),
+    403: (AccessDeniedError, "access denied", "Check the roles of whoever runs this"),
+    **dict.fromkeys(
+        (408, 429, 500, 502, 503, 504),
+        (StoreUnavailableError, "the store keeps failing", "Try again later"),
+    ),
+}
+
+
+class _GCSFileSystem(Protocol):
+    """What this module uses of ``gcsfs.GCSFileSystem``."""
+
+    base: str
+
+    def call(self, method: str, path: str, *args: str, **kwargs: Any) -> Any: ...
+    def split_path(self, path: str) -> tuple[str, str, str | None]: ...
+
+
+class GCSStore(Store):
+    """Buckets reached through gcsfs. Versions are GCS generations."""
+
+    @property
+    def _gcs(self) -> _GCSFileSystem:
+        return cast("_GCSFileSystem", self._filesystem)
+
+    def head(self, location: Location) -> ObjectInfo:
+        bucket, key, _ = self._gcs.split_path(self._key(location))
+        with self.errors(location):
+            found = self._gcs.call("GET", "b/{}/o/{}", bucket, key, json_out=True)
+        return ObjectInfo(size=int(found["size"]), version=found.get("generation"))
+
+    def list_names(self, folder: Location, prefix: str) -> dict[str, int]:
+        root = self._key(folder)
+        with self.errors(folder):
+            found = self._filesystem.find(root, prefix=prefix, maxdepth=1, detail=True)
+        return {path.rpartition("/")[2]: int(info["size"]) for path, info in found.items()}
+
+    def stage(self, location: Location, size: int, *, if_absent: bool = False) -> StagedFile:
+        bucket, key, _ = self._gcs.split_path(self._key(location))
+        return GCSStagedFile(self._gcs, bucket, key, size, if_absent=if_absent)
+
+    def _read(self, key: str, start: int, stop: int, version: str | None) -> bytes:
+        try:
+            data: bytes = self._filesystem.cat_file(key, start=start, end=stop, generation=version)
+        except HttpError as error:
+            if error.code == 416:
+                return b""  # the object ends before `start`
+            raise
+        return data
+
+    def _translate(self, error: Exception, location: Location) -> Exception | None:
+        row = self._row(error, location)
+        if row is None:
+            return translate(error, location)
+        own, message, hint = row
+        return own(message, where=str(location), hint=hint)
+
+    def _row(self, error: Exception, location: Location) -> _Row | None:
+        if isinstance(error, google_auth.GoogleAuthError):
+            return CredentialsError, "no usable credentials found", _CREDENTIALS_HINT
+        if isinstance(error, HttpError):
+            return _BY_CODE.get(int(error.code)) if error.code else None
+        if isinstance(error, FileNotFoundError) and not self._has_bucket(location):
+            return BucketNotFoundError, "the bucket does not exist", "Make it first"
+        if isinstance(error, FileExistsError):  # what gcsfs makes of status 412
+            return (
+                ModelExistsError, "something is stored here already",
+                "Pass overwrite=True to replace it",
+            )  # fmt: skip
+        if type(error) is OSError and str(error).startswith("Forbidden"):
+            # gcsfs raises a bare OSError for status 403: its text is all there is.
+            return _BY_CODE[403]
+        return None
+
+    def _has_bucket(self, location: Location) -> bool:
+        """Whether a missing object is missing from a bucket that exists, as far as one may see."""
+        bucket = self._gcs.split_path(self._key(location))[0]
+        try:
+            self._gcs.call("GET", "b/{}/o", bucket, json_out=True, maxResults=1)
+        except FileNotFoundError:
+            return False
+        except (OSError, HttpError, google_auth.GoogleAuthError):
+            return True
+        return True
+
+
+class GCSStagedFile(StagedFile):
+    """An object on its way: one request if it is small, else a resumable upload.
+
+    GCS makes the object of a resumable upload when its last byte arrives, so the
+    last chunk is what ``commit`` sends. ``if_absent`` is generation 0 ("Request
+    preconditions"), which GCS checks when the upload begins and when it ends.
+    """
+
+    def __init__(
+        self, gcs: _GCSFileSystem, bucket: str, key: str, size: int, *, if_absent: bool
+    ) -> None:
+        self._gcs = gcs
+        self._condition = {"ifGenerationMatch": "0"} if if_absent else {}
+        self._bucket = bucket
+        self._key = key
+        self._size = size
+        self._sent = 0
+        self._buffer = bytearray()
+        self._session: str | None = None
+
+    def write(self, data: bytes | memoryview) -> None:
+        self._buffer += data
+        while self._sent + _CHUNK < self._size and len(self._buffer) >= _CHUNK:
+            self._send(_CHUNK)
+
+    def commit(self) -> str | None:
+        if self._session is None:
+            made = self._insert()
+        else:
+            made = json.loads(self._send(len(self._buffer)))
+            self._session = None
+        self._buffer.clear()
+        generation: str | None = made.get("generation")
+        return generation
+
+    def discard(self) -> None:
+        self._buffer.clear()
+        if self._session is not None:
+            session, self._session = self._session, None
+            # "Performing resumable uploads", section "Cancel an upload": answers 499.
+            self._gcs.call("DELETE", session)
+
+    def _insert(self) -> dict[str, Any]:
+        boundary = f"==={secrets.token_hex(16)}==="
+        head = (
+            f"--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n"
+            f"{json.dumps({'name': self._key})}\r\n"
+            f"--{boundary}\r\nContent-Type: application/octet-stream\r\n\r\n"
+        )
+        made: dict[str, Any] = self._gcs.call(
+            "POST",
+            self._upload_url,
+            uploadType="multipart",
+            headers={"Content-Type": f'multipart/related; boundary="{boundary}"'},
+            data=head.encode() + bytes(self._buffer) + f"\r\n--{boundary}--".encode(),
+            json_out=True,
+            **self._condition,
+        )
+        return made
+
+    def _send(self, length: int) -> bytes:
+        if self._session is None:
+            headers, _ = self._gcs.call(
+                "POST",
+                self._upload_url,
+                uploadType="resumable",
+                json={"name": self._key},
+                **self._condition,
+            )
+            self._session = str(headers["Location"])
+        chunk = bytes(memoryview(self._buffer)[:length])
+        del self._buffer[:length]
+        stop = self._sent + length
+        content_range = f"bytes {self._sent}-{stop - 1}/{self._size}"
+        _, body = self._gcs.call(
+            "PUT", self._session, headers={"Content-Range": content_range}, data=chunk
+        )
+        self._sent = stop
+        answer: bytes = body
+        return answer
+
+    @property
+    def _upload_url(self) -> str:
+        root = self._gcs.base.rpartition("/storage/v1/")[0]
+        return f"{root}/upload/storage/v1/b/{quote(self._bucket, safe='')}/o"

@@ -1,0 +1,166 @@
+"""The local file system: temporary file, fsync, rename or link."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from remote_models.storage._errors import missing_parent, translate
+from remote_models.storage._location import Location
+from remote_models.storage._staging import StagedFile
+from remote_models.storage._store import ObjectInfo, Store
+
+__all__ = ["LocalStagedFile", "LocalStore"]
+
+_STAGING_SUFFIX = ".remote-models-staging"
+
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
+"""What ``link`` says on file systems without hard links (FAT, some FUSE mounts)."""
+
+
+class LocalStore(Store):
+    """Files of this machine.
+
+    A file is written beside its place and flushed to the disk, then renamed over
+    it, or linked there when nothing may be replaced: both are one step for every
+    reader (rename(2), link(2)).
+    """
+
+    def head(self, location: Location) -> ObjectInfo:
+        with self.errors(location), _absence_as_such():
+            if os.path.isdir(location.path):
+                raise IsADirectoryError(location.path)
+            return ObjectInfo(size=os.stat(location.path).st_size)
+
+    def list(self, location: Location) -> Mapping[str, int]:
+        found: dict[str, int] = {}
+        with self.errors(location):
+            for folder, _, names in os.walk(location.path):
+                for name in names:
+                    path = os.path.join(folder, name)
+                    if not name.endswith(_STAGING_SUFFIX):
+                        relative = os.path.relpath(path, location.path).replace(os.sep, "/")
+                        found[relative] = os.lstat(path).st_size
+        return found
+
+    def list_names(self, folder: Location, prefix: str) -> Mapping[str, int]:
+        with self.errors(folder):
+            try:
+                names = os.listdir(folder.path)
+            except FileNotFoundError:
+                return {}
+            paths = {name: os.path.join(folder.path, name) for name in names}
+            return {
+                name: os.stat(path).st_size
+                for name, path in paths.items()
+                if name.startswith(prefix)
+                and not name.endswith(_STAGING_SUFFIX)
+                and os.path.isfile(path)
+            }
+
+    def delete(self, location: Location) -> None:
+        with self.errors(location):
+            try:
+                os.unlink(location.path)
+            except FileNotFoundError:
+                return
+
+    def stage(self, location: Location, size: int, *, if_absent: bool = False) -> StagedFile:
+        return LocalStagedFile(location.path, if_absent=if_absent)
+
+    def make_directory(self, location: Location) -> bool:
+        with self.errors(location):
+            if os.path.isdir(location.path):
+                return False
+            os.mkdir(location.path)
+        return True
+
+    def remove_directory(self, location: Location) -> None:
+        with self.errors(location):
+            try:
+                os.rmdir(location.path)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
+                    raise
+
+    def _read(self, key: str, start: int, stop: int, version: str | None) -> bytes:
+        with _absence_as_such(), open(key, "rb") as file:
+            file.seek(start)
+            return file.read(stop - start)
+
+    def _key(self, location: Location) -> str:
+        return location.path
+
+    def _translate(self, error: Exception, location: Location) -> Exception | None:
+        if isinstance(error, FileNotFoundError) and not os.path.isdir(location.parent.path):
+            return missing_parent(location)
+        return translate(error, location)
+
+
+class LocalStagedFile(StagedFile):
+    """A temporary file beside the place where it will appear."""
+
+    def __init__(self, path: str, *, if_absent: bool) -> None:
+        self._path = path
+        self._if_absent = if_absent
+        self._folder, name = os.path.split(path)
+        self._staging = os.path.join(
+            self._folder, f".{name[:100]}.{secrets.token_hex(6)}{_STAGING_SUFFIX}"
+        )
+        self._file = open(self._staging, "xb")  # noqa: SIM115 - closed by commit and discard
+
+    def write(self, data: bytes | memoryview) -> None:
+        self._file.write(data)
+
+    def commit(self) -> str | None:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        if os.path.isdir(self._path):
+            raise IsADirectoryError(self._path)
+        if self._if_absent:
+            self._create_exclusively()
+        else:
+            os.replace(self._staging, self._path)
+        _flush_directory(self._folder)
+        return None
+
+    def discard(self) -> None:
+        self._file.close()
+        try:
+            os.unlink(self._staging)
+        except FileNotFoundError:
+            return
+
+    def _create_exclusively(self) -> None:
+        try:
+            os.link(self._staging, self._path)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            # Claim the name first: O_EXCL lets one of several writers through.
+            os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            os.replace(self._staging, self._path)
+            return
+        os.unlink(self._staging)
+
+
+@contextmanager
+def _absence_as_such() -> Iterator[None]:
+    """To a reader, a folder at the place of a file or the reverse means: no such file."""
+    try:
+        yield
+    except (IsADirectoryError, NotADirectoryError) as error:
+        raise FileNotFoundError(errno.ENOENT, "no such file") from error
+
+
+def _flush_directory(folder: str) -> None:
+    """Make a rename durable: without this it may be lost with the power (fsync(2))."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,123 @@
+"""Where something lies: a URL taken apart once, at the edge."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from remote_models.errors import ArgumentError
+
+__all__ = ["Location"]
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://(.*)", re.DOTALL)
+_LOST_SLASH = re.compile(r"(s3|s3a|gs|gcs|memory|file|https?|az|abfs|abfss|hdfs):/(?!/)")
+_USERINFO = re.compile(r"^[^/@]*@")
+_ALIASES = {"gcs": "gs", "s3a": "s3", "local": "file"}
+_HTTP = ("http", "https")
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A place in a store.
+
+    Attributes:
+        protocol: The URL's scheme in its usual spelling: ``file``, ``memory``,
+            ``s3``, ``gs``, …
+        path: Everything behind ``scheme://`` as it stands (nothing is decoded, so
+            that every key can be named), without a slash at the end.
+        storage_options: Arguments for the fsspec filesystem. Never printed.
+    """
+
+    protocol: str
+    path: str
+    storage_options: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
+
+    @classmethod
+    def parse(
+        cls,
+        url: str | os.PathLike[str],
+        storage_options: Mapping[str, Any] | None = None,
+    ) -> Location:
+        """Take a URL, a local path or an ``os.PathLike`` apart.
+
+        Args:
+            url: ``scheme://…`` or a local path, relative ones counted from the
+                working directory. ``gcs://`` is ``gs://`` and ``s3a://`` is ``s3://``.
+            storage_options: As pandas has it: passed to the fsspec filesystem.
+
+        Raises:
+            ArgumentError: ``url`` is empty, of another type, chained (``a::b``),
+                or a URL that ``pathlib`` has mangled (``s3:/bucket``).
+        """
+        text: object = os.fspath(url) if isinstance(url, os.PathLike) else url
+        if not isinstance(text, str) or not text:
+            raise ArgumentError(
+                "not a URL", where="url", expected="a URL or a path", found=repr(url)
+            )
+        _refuse_mangled(text)
+        match = _SCHEME.fullmatch(text)
+        scheme, path = (match[1].lower(), match[2]) if match else ("file", text)
+        protocol = _ALIASES.get(scheme, scheme)
+        if protocol == "file":
+            path = os.path.abspath(path).replace(os.sep, "/")
+        elif not path.strip("/"):
+            raise ArgumentError(
+                "names no model", where="url", expected=f"{scheme}://bucket/path", found=repr(text)
+            )
+        # On S3 and GCS "b//k" and "b/k" differ; only what surrounds the path is cut.
+        path = path.rstrip("/") if protocol == "file" else path.strip("/")
+        return cls(protocol, path or "/", dict(storage_options or {}))
+
+    @property
+    def url(self) -> str:
+        """The URL as fsspec wants it; may hold a password, so never print it."""
+        return f"{self.protocol}://{self.path}"
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this is a path of this machine's own file system."""
+        return self.protocol == "file"
+
+    @property
+    def parent(self) -> Location:
+        """The folder, prefix or bucket around this place."""
+        return replace(self, path=self.path.rpartition("/")[0])
+
+    def join(self, relative: str) -> Location:
+        """Return the place at ``relative`` inside this folder."""
+        return replace(self, path=f"{self.path.rstrip('/')}/{relative}")
+
+    def with_suffix(self, suffix: str) -> Location:
+        """Return the place whose name is this one's with ``suffix`` appended."""
+        return replace(self, path=f"{self.path}{suffix}")
+
+    def __str__(self) -> str:
+        """The URL to print: a local path as such, and never a user name or password."""
+        if self.is_local:
+            return self.path
+        return f"{self.protocol}://{_USERINFO.sub('', self.path)}"
+
+
+def _refuse_mangled(text: str) -> None:
+    if _LOST_SLASH.match(text):
+        raise ArgumentError(
+            "a URL that lost a slash",
+            where=text,
+            hint="pathlib.Path turns '//' into '/': pass the URL as a str",
+        )
+    head = text.partition("://")[0]
+    if "::" in head and "://" in text:
+        raise ArgumentError(
+            "chained URLs are not supported",
+            where="url",
+            found=repr(head),
+            hint="Name the store itself, without a cache or another layer before it",
+        )

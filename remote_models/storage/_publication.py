@@ -1,0 +1,90 @@
+"""A publication: files that are staged first and then committed together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Self
+
+from remote_models.errors import IntegrityError
+from remote_models.storage._location import Location
+from remote_models.storage._staging import StagedFile
+from remote_models.storage._store import Store
+
+__all__ = ["Publication"]
+
+
+class Publication:
+    """Stage any number of files, then commit them in the order in which they were staged.
+
+    With ``if_absent`` the store refuses each file that is there already.
+
+    Used in a ``with`` block. Leaving the block, by its end or by an exception,
+    discards whatever is not committed: a failed block publishes nothing.
+    """
+
+    def __init__(self, store: Store, *, if_absent: bool = False) -> None:
+        self._store = store
+        self._if_absent = if_absent
+        self._staged: list[tuple[Location, StagedFile]] = []
+        self._directories: list[Location] = []
+
+    def stage(self, location: Location, size: int, chunks: Iterable[bytes | memoryview]) -> None:
+        """Send the bytes of one file without making it visible.
+
+        Raises:
+            IntegrityError: ``chunks`` holds more or fewer than ``size`` bytes.
+        """
+        with self._store.errors(location):
+            staged = self._store.stage(location, size, if_absent=self._if_absent)
+            self._staged.append((location, staged))
+            written = 0
+            for chunk in chunks:
+                written += len(chunk)
+                staged.write(chunk)
+        if written != size:
+            raise IntegrityError(
+                "the file changed while it was read",
+                where=str(location), expected=f"{size} bytes", found=f"{written} bytes",
+            )  # fmt: skip
+
+    def make_directory(self, location: Location) -> None:
+        """Make a folder where the store has folders; it goes if nothing is committed into it."""
+        if self._store.make_directory(location):
+            self._directories.append(location)
+
+    def commit(self, on_commit: Callable[[Location, str | None], None]) -> None:
+        """Make the files visible one after the other.
+
+        Args:
+            on_commit: Called after each file with its location and store version.
+
+        Raises:
+            ModelExistsError: ``if_absent`` was asked for and a file is there already.
+        """
+        while self._staged:
+            location, staged = self._staged[0]
+            with self._store.errors(location):
+                version = staged.commit()
+            del self._staged[0]
+            on_commit(location, version)
+
+    def discard(self) -> None:
+        """Drop every file that is not committed."""
+        while self._staged:
+            location, staged = self._staged.pop()
+            with self._store.errors(location):
+                staged.discard()
+        while self._directories:
+            self._store.remove_directory(self._directories.pop())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.discard()

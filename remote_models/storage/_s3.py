@@ -1,0 +1,262 @@
+"""S3 and what speaks its protocol, through s3fs.
+
+The only place that knows s3fs beyond fsspec's interface: ``call_s3``,
+``split_path``, ``cat_file(version_id=)`` and the exceptions of botocore that
+come through. Tried with s3fs 2024.6 to 2026.9. The operations are those of the
+Amazon S3 API Reference (PutObject, CreateMultipartUpload, UploadPart,
+CompleteMultipartUpload, HeadObject), which promise that an object appears whole
+or not at all.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Protocol, cast
+
+from botocore import exceptions as boto
+
+from remote_models.errors import (
+    AccessDeniedError,
+    ArgumentError,
+    BucketNotFoundError,
+    CredentialsError,
+    ModelExistsError,
+    ModelNotFoundError,
+    RemoteModelsError,
+    StoreUnavailableError,
+)
+from remote_models.storage._errors import translate
+from remote_models.storage._location import Location
+from remote_models.storage._staging import StagedFile
+from remote_models.storage._store import ObjectInfo, Store
+
+__all__ = ["S3StagedFile", "S3Store"]
+
+_MIN_PART = 8 * 1024 * 1024
+_MAX_PARTS = 10_000
+_PARALLEL_PARTS = 4
+
+_CREDENTIALS_HINT = (
+    "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE, "
+    "or pass storage_options={'key': …, 'secret': …}"
+)
+_DENIED_HINT = (
+    "S3 says this of a missing object too, to those who may not list the bucket: "
+    "check the name and the policy"
+)
+_ENDPOINT_HINT = "Check the network and AWS_ENDPOINT_URL, then try again"
+
+_Row = tuple[type[RemoteModelsError], str, str | None]
+
+_BY_CODE: dict[str, _Row] = {
+    **dict.fromkeys(
+        ("NoSuchKey", "NoSuchVersion", "404"), (ModelNotFoundError, "nothing is stored here", None)
+    ),
+    "NoSuchBucket": (
+        BucketNotFoundError, "the bucket does not exist", "Make it first, or check the endpoint"
+    ),
+    **dict.fromkeys(
+        ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "AuthFailure"),
+        (CredentialsError, "the store does not accept these credentials", _CREDENTIALS_HINT),
+    ),
+    **dict.fromkeys(
+        ("ExpiredToken", "TokenRefreshRequired", "RequestExpired"),
+        (CredentialsError, "the credentials have expired", "Get new ones and try again"),
+    ),
+    **dict.fromkeys(
+        ("AccessDenied", "403", "AllAccessDisabled", "AccountProblem"),
+        (AccessDeniedError, "access denied", _DENIED_HINT),
+    ),
+    **dict.fromkeys(
+        ("PreconditionFailed", "412", "ConditionalRequestConflict"),
+        (ModelExistsError, "something is stored here already", "Pass overwrite=True to replace it"),
+    ),
+    **dict.fromkeys(
+        ("SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "500", "502", "503"),
+        (StoreUnavailableError, "the store keeps failing", "Try again later"),
+    ),
+}  # fmt: skip
+
+_BY_TYPE: tuple[tuple[type[Exception], _Row], ...] = (
+    (boto.NoCredentialsError, (CredentialsError, "no credentials found", _CREDENTIALS_HINT)),
+    (boto.PartialCredentialsError, (CredentialsError, "incomplete credentials", _CREDENTIALS_HINT)),
+    (boto.TokenRetrievalError, (CredentialsError, "no fresh token to be had", _CREDENTIALS_HINT)),
+    (boto.ProfileNotFound, (CredentialsError, "no such profile", "Check AWS_PROFILE")),
+    (boto.ParamValidationError, (ArgumentError, "not a name that S3 allows", None)),
+    (boto.ConnectionError, (StoreUnavailableError, "the store cannot be reached", _ENDPOINT_HINT)),
+    (boto.HTTPClientError, (StoreUnavailableError, "the connection broke", _ENDPOINT_HINT)),
+    (boto.BotoCoreError, (StoreUnavailableError, "the request could not be made", _ENDPOINT_HINT)),
+)
+
+
+class _S3FileSystem(Protocol):
+    """What this module uses of ``s3fs.S3FileSystem``."""
+
+    def call_s3(self, method: str, **kwargs: Any) -> dict[str, Any]: ...
+    def split_path(self, path: str) -> tuple[str, str, str | None]: ...
+
+
+class S3Store(Store):
+    """Buckets reached through s3fs."""
+
+    @property
+    def _s3(self) -> _S3FileSystem:
+        return cast("_S3FileSystem", self._filesystem)
+
+    def head(self, location: Location) -> ObjectInfo:
+        bucket, key, _ = self._s3.split_path(self._key(location))
+        with self.errors(location):
+            found = self._s3.call_s3("head_object", Bucket=bucket, Key=key)
+        return ObjectInfo(size=int(found["ContentLength"]), version=_version(found))
+
+    def list_names(self, folder: Location, prefix: str) -> dict[str, int]:
+        root = self._key(folder)
+        with self.errors(folder):
+            found = self._filesystem.find(root, prefix=prefix, maxdepth=1, detail=True)
+        return {path.rpartition("/")[2]: int(info["size"]) for path, info in found.items()}
+
+    def stage(self, location: Location, size: int, *, if_absent: bool = False) -> StagedFile:
+        bucket, key, _ = self._s3.split_path(self._key(location))
+        return S3StagedFile(self._s3, bucket, key, size, if_absent=if_absent)
+
+    def _key(self, location: Location) -> str:
+        if "?versionId=" in location.path:
+            raise ArgumentError(
+                "'?versionId=' cannot be part of a key here",
+                where=str(location),
+                hint="The manifest pins object versions by itself",
+            )
+        return super()._key(location)
+
+    def _read(self, key: str, start: int, stop: int, version: str | None) -> bytes:
+        try:
+            data: bytes = self._filesystem.cat_file(key, start=start, end=stop, version_id=version)
+        except OSError as error:
+            if _code(error) in ("InvalidRange", "416"):
+                return b""  # the object ends before `start`
+            raise
+        return data
+
+    def _translate(self, error: Exception, location: Location) -> Exception | None:
+        row = _BY_CODE.get(_code(error) or "") or _row_by_type(error)
+        if row is None:
+            return translate(error, location)
+        own, message, hint = row
+        return own(message, where=str(location), hint=hint)
+
+
+class S3StagedFile(StagedFile):
+    """An object on its way: one request if it is small, else a multipart upload.
+
+    The parts of a multipart upload are invisible until it is completed. A small
+    object waits in memory.
+    """
+
+    def __init__(
+        self, s3: _S3FileSystem, bucket: str, key: str, size: int, *, if_absent: bool
+    ) -> None:
+        self._s3 = s3
+        # "Conditional writes": 412 on PutObject and on CompleteMultipartUpload.
+        self._condition = {"IfNoneMatch": "*"} if if_absent else {}
+        self._address = {"Bucket": bucket, "Key": key}
+        # Some stores (Cloudflare R2) want all parts but the last to be equally long.
+        self._part_size = max(_MIN_PART, -(-size // _MAX_PARTS))
+        self._multipart = size > self._part_size
+        self._buffer = bytearray()
+        self._upload_id: str | None = None
+        self._parts: list[Future[dict[str, Any]]] = []
+        self._flying: deque[Future[dict[str, Any]]] = deque()
+        self._pool: ThreadPoolExecutor | None = None
+
+    def write(self, data: bytes | memoryview) -> None:
+        self._buffer += data
+        while self._multipart and len(self._buffer) >= self._part_size:
+            part = bytes(memoryview(self._buffer)[: self._part_size])
+            del self._buffer[: self._part_size]
+            self._send(part)
+
+    def commit(self) -> str | None:
+        if self._upload_id is None:
+            done = self._s3.call_s3(
+                "put_object", Body=bytes(self._buffer), **self._address, **self._condition
+            )
+            self._buffer.clear()
+            return _version(done)
+        if self._buffer:
+            self._send(bytes(self._buffer))
+            self._buffer.clear()
+        parts = [future.result() for future in self._parts]
+        done = self._s3.call_s3(
+            "complete_multipart_upload",
+            UploadId=self._upload_id,
+            MultipartUpload={"Parts": parts},
+            **self._address,
+            **self._condition,
+        )
+        self._upload_id = None
+        self._close_pool()
+        return _version(done)
+
+    def discard(self) -> None:
+        self._buffer.clear()
+        self._close_pool()
+        if self._upload_id is not None:
+            upload_id, self._upload_id = self._upload_id, None
+            self._s3.call_s3("abort_multipart_upload", UploadId=upload_id, **self._address)
+
+    def _send(self, part: bytes) -> None:
+        if self._upload_id is None or self._pool is None:
+            begun = self._s3.call_s3("create_multipart_upload", **self._address)
+            self._upload_id = begun["UploadId"]
+            self._pool = ThreadPoolExecutor(_PARALLEL_PARTS, thread_name_prefix="remote_models")
+        if len(self._flying) == _PARALLEL_PARTS:
+            self._flying.popleft().result()
+        future = self._pool.submit(self._send_part, self._upload_id, len(self._parts) + 1, part)
+        self._parts.append(future)
+        self._flying.append(future)
+
+    def _send_part(self, upload_id: str, number: int, part: bytes) -> dict[str, Any]:
+        done = self._s3.call_s3(
+            "upload_part", UploadId=upload_id, PartNumber=number, Body=part, **self._address
+        )
+        # A store that made a checksum for the part wants it back on completion.
+        sums = {name: value for name, value in done.items() if name.startswith("Checksum")}
+        sums.pop("ChecksumType", None)
+        return {"PartNumber": number, "ETag": done["ETag"], **sums}
+
+    def _close_pool(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
+
+
+def _version(response: dict[str, Any]) -> str | None:
+    version = response.get("VersionId")
+    # S3 calls what was written while versioning was off or suspended "null": such
+    # a version is overwritten like any object, so it pins nothing.
+    return version if version != "null" else None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def _code(error: Exception) -> str | None:
+    """Return S3's error code; s3fs keeps botocore's ClientError as the cause."""
+    for link in _chain(error):
+        if isinstance(link, boto.ClientError):
+            code: str = link.response.get("Error", {}).get("Code", "")
+            return code
+    return None
+
+
+def _row_by_type(error: Exception) -> _Row | None:
+    for link in _chain(error):
+        for kind, row in _BY_TYPE:
+            if isinstance(link, kind):
+                return row
+    return None

@@ -1,0 +1,65 @@
+"""Staged files: bytes that have travelled and that nobody can see yet."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from abc import ABC, abstractmethod
+
+from fsspec import AbstractFileSystem
+
+__all__ = ["SpooledStagedFile", "StagedFile"]
+
+_SPOOL_BYTES = 8 * 1024 * 1024
+
+
+class StagedFile(ABC):
+    """A file on its way to a store: written, then committed or discarded.
+
+    Until :meth:`commit` returns, whatever was at the location stays there.
+    """
+
+    @abstractmethod
+    def write(self, data: bytes | memoryview) -> None:
+        """Append ``data``. The caller may reuse a buffer once this returns."""
+
+    @abstractmethod
+    def commit(self) -> str | None:
+        """Make the file visible in one step, and return the store's version of it, if any.
+
+        Raises:
+            FileExistsError: it was staged ``if_absent`` and something is there.
+        """
+
+    @abstractmethod
+    def discard(self) -> None:
+        """Forget the bytes; nothing of them stays in the store. Does nothing twice."""
+
+
+class SpooledStagedFile(StagedFile):
+    """Staging for any fsspec filesystem: a local temporary file, copied on commit.
+
+    What a reader sees during the copy is up to the filesystem, and ``if_absent``
+    is a look before the leap: fsspec offers no more in general.
+    """
+
+    def __init__(self, filesystem: AbstractFileSystem, key: str, *, if_absent: bool) -> None:
+        self._filesystem = filesystem
+        self._key = key
+        self._if_absent = if_absent
+        self._spool = tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES)  # noqa: SIM115 - closed by commit and discard
+
+    def write(self, data: bytes | memoryview) -> None:
+        self._spool.write(data)
+
+    def commit(self) -> str | None:
+        if self._if_absent and self._filesystem.exists(self._key):
+            raise FileExistsError(self._key)
+        self._spool.seek(0)
+        with self._filesystem.open(self._key, "wb") as target:
+            shutil.copyfileobj(self._spool, target, _SPOOL_BYTES)
+        self._spool.close()
+        return None
+
+    def discard(self) -> None:
+        self._spool.close()

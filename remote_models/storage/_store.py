@@ -1,0 +1,145 @@
+"""The port: what the rest of the library asks of a store, over any fsspec filesystem."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from fsspec import AbstractFileSystem
+
+from remote_models.storage._errors import translate
+from remote_models.storage._location import Location
+from remote_models.storage._staging import SpooledStagedFile, StagedFile
+
+__all__ = ["ObjectInfo", "Store"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ObjectInfo:
+    """What a store says of one object.
+
+    Attributes:
+        size: Its length in bytes.
+        version: The store's name for these bytes, where it keeps versions.
+    """
+
+    size: int
+    version: str | None = None
+
+
+class Store:
+    """A store reached through an fsspec filesystem.
+
+    Every method translates what the filesystem raises into errors of
+    :mod:`remote_models.errors` that name the location. Methods may be called
+    from several threads at once.
+    """
+
+    def __init__(self, filesystem: AbstractFileSystem) -> None:
+        self._filesystem = filesystem
+
+    def head(self, location: Location) -> ObjectInfo:
+        """Return the size of the object at ``location``.
+
+        Raises:
+            ModelNotFoundError: nothing, or only a folder, is there.
+        """
+        with self.errors(location):
+            info = self._filesystem.info(self._key(location))
+            if info["type"] != "file":
+                raise FileNotFoundError(location.path)
+            return ObjectInfo(size=int(info["size"]))
+
+    def read(
+        self, location: Location, start: int, stop: int, *, version: str | None = None
+    ) -> bytes:
+        """Read bytes ``start`` to ``stop`` (not included) in one request.
+
+        Returns fewer bytes where the object ends earlier, none where it ends
+        before ``start``. ``version`` asks for those bytes that the store once
+        named so; a store without versions ignores it.
+        """
+        if start >= stop:
+            return b""
+        with self.errors(location):
+            return self._read(self._key(location), start, stop, version)
+
+    def list(self, location: Location) -> Mapping[str, int]:
+        """Return the relative path and size of every object below ``location``.
+
+        An absent folder is an empty one, as object stores have it.
+        """
+        root = self._key(location)
+        with self.errors(location):
+            try:
+                found = self._filesystem.find(root, detail=True)
+            except FileNotFoundError:
+                return {}
+        return {
+            path[len(root) :].lstrip("/"): int(info["size"])
+            for path, info in found.items()
+            if path.startswith(f"{root.rstrip('/')}/") and info["type"] == "file"
+        }
+
+    def list_names(self, folder: Location, prefix: str) -> Mapping[str, int]:
+        """Return the objects directly in ``folder`` whose name starts with ``prefix``."""
+        with self.errors(folder):
+            try:
+                entries = self._filesystem.ls(self._key(folder), detail=True)
+            except FileNotFoundError:
+                return {}
+        names = {entry["name"].rpartition("/")[2]: entry for entry in entries}
+        return {
+            name: int(entry["size"])
+            for name, entry in names.items()
+            if name.startswith(prefix) and entry["type"] == "file"
+        }
+
+    def delete(self, location: Location) -> None:
+        """Delete one object; that it is gone already is no error."""
+        with self.errors(location):
+            try:
+                self._filesystem.rm_file(self._key(location))
+            except FileNotFoundError:
+                return
+
+    def stage(self, location: Location, size: int, *, if_absent: bool = False) -> StagedFile:
+        """Begin to write an object of exactly ``size`` bytes that nobody can see yet.
+
+        Nothing appears at ``location`` before ``commit``. With ``if_absent`` the
+        store itself refuses the commit when something is there by then.
+        """
+        return SpooledStagedFile(self._filesystem, self._key(location), if_absent=if_absent)
+
+    def make_directory(self, location: Location) -> bool:
+        """Make a folder where the store has folders, and say whether it is new.
+
+        Stores of objects have none: there this does nothing.
+        """
+        return False
+
+    def remove_directory(self, location: Location) -> None:
+        """Remove a folder if it is empty, where the store has folders."""
+
+    @contextmanager
+    def errors(self, location: Location) -> Iterator[None]:
+        """Translate errors of the filesystem, naming ``location``."""
+        try:
+            yield
+        except Exception as error:
+            translated = self._translate(error, location)
+            if translated is None:
+                raise
+            raise translated from error
+
+    def _key(self, location: Location) -> str:
+        key: str = self._filesystem._strip_protocol(location.url)
+        return key
+
+    def _read(self, key: str, start: int, stop: int, version: str | None) -> bytes:
+        data: bytes = self._filesystem.cat_file(key, start=start, end=stop)
+        return data
+
+    def _translate(self, error: Exception, location: Location) -> Exception | None:
+        return translate(error, location)
