@@ -6,7 +6,9 @@ store; each is imported when it is needed.
 """
 
 from remote_models._api import (
+    ModelListing,
     UnverifiedModelWarning,
+    list_models,
     load_architecture,
     load_model,
     load_weights,
@@ -27,11 +29,13 @@ __all__ = [
     "FileEntry",
     "FileMismatch",
     "Manifest",
+    "ModelListing",
     "RemoteModel",
     "TransferProgress",
     "UnverifiedModelWarning",
     "VerifyReport",
     "__version__",
+    "list_models",
     "load_architecture",
     "load_model",
     "load_weights",

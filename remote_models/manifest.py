@@ -251,7 +251,9 @@ class StoredManifest:
             if self.current is None:
                 raise ValueError("a stored manifest names at least one artifact")
             return self.current.to_bytes()
-        document = self.current.to_json() if self.current else {"schema": SCHEMA}
+        document: dict[str, Any] = {"schema": SCHEMA}
+        if self.current is not None:
+            document = self.current.to_json()
         document["pending"] = [manifest.to_json() for manifest in self.pending]
         return _canonical(document)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from remote_models.digest import format_digest, parse_digest
 from remote_models.errors import (
@@ -23,7 +23,13 @@ from remote_models.errors import (
     ModelNotFoundError,
     RemoteModelsError,
 )
-from remote_models.formats import Format, shard_names
+from remote_models.formats import (
+    Format,
+    Recognition,
+    recognise_directory,
+    recognise_file,
+    shard_names,
+)
 from remote_models.manifest import (
     MAX_MANIFEST_BYTES,
     FileEntry,
@@ -38,6 +44,7 @@ from remote_models.storage import (
     ProgressCallback,
     ProgressMeter,
     Store,
+    open_reader,
     read_all,
     read_chunks,
 )
@@ -212,6 +219,32 @@ class RemoteModel:
         return self._with_candidates(
             self._stored, lambda manifest: self._copy(manifest, directory, progress), directory
         )
+
+    def recognise(self, copy: Path | None = None) -> Recognition:
+        """Say what the artifact is, by its bytes.
+
+        Args:
+            copy: The directory with a verified copy; without one the structure is
+                read from the store by ranges, and nothing checks those bytes.
+
+        Raises:
+            UnrecognizedFormatError: it is no model; the message says what it is.
+            UnsafeFormatError: it is a pickle.
+        """
+
+        def open_file(path: str) -> IO[bytes]:
+            if copy is not None:
+                return (copy / path).open("rb")
+            return open_reader(self._store, self.file_location(path), self.files[path])
+
+        where = str(self.location)
+        if self.layout is Layout.DIRECTORY:
+            return recognise_directory(tuple(self.files), open_file, where=where)
+        name = self.location.name
+        if name not in self.files and f"{name}.index" in self.files:
+            return Recognition(format=Format.CHECKPOINT, generation=2)
+        with open_file(name) as file:
+            return recognise_file(file, where=where)
 
     def verify(self, progress: ProgressCallback | None = None) -> VerifyReport:
         """Read every byte and compare it with the manifest; report all that differs.

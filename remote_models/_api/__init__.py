@@ -3,11 +3,14 @@
 from remote_models._api._architectures import load_architecture, save_architecture
 from remote_models._api._artifacts import open_model, pull_model, push_model, verify_model
 from remote_models._api._fetch import UnverifiedModelWarning
+from remote_models._api._listing import ModelListing, list_models
 from remote_models._api._models import load_model, save_model
 from remote_models._api._weights import load_weights, save_weights
 
 __all__ = [
+    "ModelListing",
     "UnverifiedModelWarning",
+    "list_models",
     "load_architecture",
     "load_model",
     "load_weights",

@@ -9,7 +9,6 @@ from remote_models._api._arguments import URL, Progress, StorageOptions
 from remote_models._api._local_copy import (
     empty_directories_of,
     files_of,
-    recognise,
     temporary_directory,
 )
 from remote_models._api._publish import publish_files
@@ -152,7 +151,7 @@ def push_model(
     source = _open_local(Path(path))
     with temporary_directory() as folder:
         source.download(folder)
-        what = recognise(folder, source)
+        what = source.recognise(folder)
         manifest = source.manifest
         return publish_files(
             location,

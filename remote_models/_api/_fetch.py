@@ -16,7 +16,6 @@ from remote_models._api._local_copy import (
     LOCAL_NAMES,
     full_disk_named,
     make_temporary_directory,
-    recognise,
 )
 from remote_models._progress_bar import progress_callback
 from remote_models.formats import Format, Recognition
@@ -86,7 +85,7 @@ def fetched(
     try:
         with full_disk_named(folder):
             remote.download(folder, progress_callback(progress))
-            what = recognise(folder, remote)
+            what = remote.recognise(folder)
             artifact = FetchedArtifact(
                 remote.location, what, _named_by_content(folder, remote, what), folder
             )

@@ -8,12 +8,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from remote_models.errors import StoreFullError
-from remote_models.formats import Format, Recognition, recognise_directory, recognise_file
-from remote_models.manifest import Layout
-from remote_models.remote_model import RemoteModel
+from remote_models.formats import Format
 
 __all__ = [
     "LOCAL_NAMES",
@@ -21,7 +18,6 @@ __all__ = [
     "files_of",
     "full_disk_named",
     "make_temporary_directory",
-    "recognise",
     "temporary_directory",
 ]
 
@@ -35,27 +31,6 @@ LOCAL_NAMES = {
     Format.ARCHITECTURE: "model.json",
 }
 """Keras decides by extensions, so a copy on disk gets the one that its content calls for."""
-
-
-def recognise(folder: Path, remote: RemoteModel) -> Recognition:
-    """Say what the copy of ``remote`` in ``folder`` is, by its bytes.
-
-    Raises:
-        UnrecognizedFormatError: it is no model; the message says what it is.
-        UnsafeFormatError: it is a pickle.
-    """
-    where = str(remote.location)
-
-    def open_file(path: str) -> IO[bytes]:
-        return (folder / path).open("rb")
-
-    if remote.layout is Layout.DIRECTORY:
-        return recognise_directory(tuple(remote.files), open_file, where=where)
-    name = remote.location.name
-    if name not in remote.files and f"{name}.index" in remote.files:
-        return Recognition(format=Format.CHECKPOINT, generation=2)
-    with open_file(name) as file:
-        return recognise_file(file, where=where)
 
 
 def files_of(folder: Path) -> dict[str, Path]:

@@ -3,6 +3,7 @@
 from remote_models.storage._location import Location
 from remote_models.storage._progress import ProgressCallback, ProgressMeter, TransferProgress
 from remote_models.storage._publication import Publication
+from remote_models.storage._reader import open_reader
 from remote_models.storage._registry import open_store
 from remote_models.storage._staging import StagedFile
 from remote_models.storage._store import ObjectInfo, Store
@@ -18,6 +19,7 @@ __all__ = [
     "Store",
     "TransferProgress",
     "TransferSettings",
+    "open_reader",
     "open_store",
     "read_all",
     "read_chunks",
