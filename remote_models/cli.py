@@ -183,7 +183,7 @@ def _ls(options: argparse.Namespace) -> int:
     if remote.manifest is None and not _is_artifact(remote):
         return _ls_models(options, storage_options)
     files = remote.manifest.files if remote.manifest else ()
-    digests = {entry.path: entry.sha256 for entry in files}
+    digests = {str(entry.path): entry.sha256 for entry in files}
     rows = [
         {"path": path, "size": size, "sha256": digests.get(path)}
         for path, size in sorted(remote.files.items())
@@ -191,10 +191,8 @@ def _ls(options: argparse.Namespace) -> int:
     if options.json:
         _print_json(rows)
     elif not options.quiet:
-        for row in rows:
-            print(
-                f"{format_size(row['size']):>10}  {(row['sha256'] or '-')[:12]:<12}  {row['path']}"
-            )
+        for path, size in sorted(remote.files.items()):
+            print(f"{format_size(size):>10}  {digests.get(path, '-')[:12]:<12}  {path}")
     return OK
 
 
