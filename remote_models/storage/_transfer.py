@@ -11,7 +11,7 @@ from remote_models.errors import IntegrityError
 from remote_models.storage._location import Location
 from remote_models.storage._store import Store
 
-__all__ = ["TransferSettings", "read_all", "read_chunks"]
+__all__ = ["TransferSettings", "read_all", "read_chunks", "read_exactly"]
 
 _FIRST_READ = 1024 * 1024
 
@@ -56,14 +56,14 @@ def read_chunks(
     ]
     workers = min(settings.max_concurrency, len(ranges))
     if workers == 1:
-        yield _read_exactly(store, location, *ranges[0], version)
+        yield read_exactly(store, location, *ranges[0], version)
         return
     with ThreadPoolExecutor(workers, thread_name_prefix="remote_models") as pool:
         waiting = iter(ranges)
         flying: deque[Future[bytes]] = deque()
         try:
             for start, stop in waiting:
-                flying.append(pool.submit(_read_exactly, store, location, start, stop, version))
+                flying.append(pool.submit(read_exactly, store, location, start, stop, version))
                 if len(flying) == workers:
                     yield flying.popleft().result()
             while flying:
@@ -93,9 +93,14 @@ def read_all(store: Store, location: Location, *, limit: int, version: str | Non
     raise IntegrityError("too large", where=str(location), expected=f"at most {limit} bytes")
 
 
-def _read_exactly(
+def read_exactly(
     store: Store, location: Location, start: int, stop: int, version: str | None
 ) -> bytes:
+    """Read bytes ``start`` to ``stop`` in one request, all of them.
+
+    Raises:
+        IntegrityError: the object ends earlier.
+    """
     data = store.read(location, start, stop, version=version)
     if len(data) != stop - start:
         raise IntegrityError(
