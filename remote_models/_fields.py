@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, NewType
 
 from remote_models.errors import ManifestError
@@ -14,17 +16,27 @@ __all__ = [
     "malformed",
     "object_field",
     "parse_relative_path",
+    "shorten",
+    "shorten_text",
     "size_field",
     "text_field",
     "texts_field",
+    "time_field",
+    "unsafe_path",
 ]
 
 RelativePath = NewType("RelativePath", str)
 """A path inside an artifact that :func:`parse_relative_path` let through."""
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# C0, DEL and C1 steer terminals (CWE-150); UTF-8 cannot hold halves of surrogate pairs.
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_DRIVE = re.compile(r"[A-Za-z]:")
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 
-_SHOWN = 80
+_MAX_PATH_BYTES = 1024
+"""The bytes of a key on S3 and on GCS."""
+
+_SHOWN = 120
 """Characters of a bad value that a message repeats."""
 
 
@@ -32,33 +44,32 @@ def parse_relative_path(text: object, *, where: str) -> RelativePath:
     """Return ``text`` if it is a safe path inside an artifact.
 
     Safe is: parts joined by single ``/``, none of them empty, ``.`` or ``..``, no
-    backslash and no control character. So no path leaves the artifact (CWE-22)
-    and every file has one spelling.
+    drive letter, no backslash, no control character, at most 1024 bytes. So no path
+    leaves the artifact (CWE-22), and every file has one spelling.
 
     Raises:
         ManifestError: it is not; ``where`` names the field in the message.
     """
     path = text_field(text, where)
     if any(part in ("", ".", "..") for part in path.split("/")):
-        raise ManifestError(
-            "unsafe path",
-            where=where,
-            expected="a relative path without empty, '.' or '..' parts",
-            found=_shorten(path),
-        )
-    if "\\" in path or _CONTROL.search(path):
-        raise ManifestError(
-            "unsafe path",
-            where=where,
-            expected="no backslash, no control character",
-            found=_shorten(path),
-        )
+        raise unsafe_path(where, "a relative path without empty, '.' or '..' parts", path)
+    if _DRIVE.match(path):
+        raise unsafe_path(where, "no drive letter", path)
+    if "\\" in path or _UNPRINTABLE.search(path):
+        raise unsafe_path(where, "no backslash, no control character", path)
+    if len(path.encode()) > _MAX_PATH_BYTES:
+        raise unsafe_path(where, f"at most {_MAX_PATH_BYTES} bytes", path)
     return RelativePath(path)
+
+
+def unsafe_path(where: str, expected: str, found: str) -> ManifestError:
+    """Return the error for a path that cannot be one of an artifact's."""
+    return ManifestError("unsafe path", where=where, expected=expected, found=shorten(found))
 
 
 def malformed(where: str, expected: str, found: object) -> ManifestError:
     """Return the error for a member of the wrong kind."""
-    return ManifestError("malformed", where=where, expected=expected, found=_shorten(found))
+    return ManifestError("malformed", where=where, expected=expected, found=shorten(found))
 
 
 def object_field(value: object, where: str) -> Mapping[str, Any]:
@@ -85,7 +96,8 @@ def text_field(value: object, where: str) -> str:
 def texts_field(value: object, where: str) -> Mapping[str, str]:
     """Return ``value`` if it is a JSON object whose members are text."""
     return {
-        key: text_field(text, f"{where}.{key}") for key, text in object_field(value, where).items()
+        name: text_field(text, f"{where}.{shorten_text(name)}")
+        for name, text in object_field(value, where).items()
     }
 
 
@@ -96,6 +108,23 @@ def size_field(value: object, where: str) -> int:
     return value
 
 
-def _shorten(value: object) -> str:
-    text = repr(value)
+def time_field(value: object, where: str) -> str:
+    """Return ``value`` if it is a moment, ``YYYY-MM-DDThh:mm:ssZ``."""
+    text = value if isinstance(value, str) and _TIME.fullmatch(value) else ""
+    try:
+        datetime.strptime(text, "%Y-%m-%dT%H:%M:%S%z")
+    except ValueError as error:
+        raise malformed(where, "YYYY-MM-DDThh:mm:ssZ", value) from error
+    return text
+
+
+def shorten(value: object) -> str:
+    """Return a ``repr()`` that is short, whatever somebody wrote into the document."""
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = short.maxlong = 80
+    return shorten_text(short.repr(value))
+
+
+def shorten_text(text: str) -> str:
+    """Return ``text``, cut to a length that a message can bear."""
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."

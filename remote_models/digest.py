@@ -38,10 +38,12 @@ def parse_digest(digest: str) -> str:
     Raises:
         ArgumentError: ``digest`` has another form.
     """
-    algorithm, _, digits = digest.partition(":")
+    algorithm, _, digits = str(digest).partition(":")
     if algorithm != "sha256" or not is_sha256(digits):
         raise ArgumentError(
-            "not a digest", expected="sha256: and 64 hexadecimal digits", found=repr(digest)
+            "not a digest",
+            expected="sha256: and 64 lower-case hexadecimal digits",
+            found=repr(digest),
         )
     return digits
 

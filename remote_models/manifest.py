@@ -9,16 +9,37 @@ under way, the manifests of artifacts that may be about to replace it.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any, NewType
+from typing import Any
 
+from remote_models._fields import (
+    RelativePath,
+    array_field,
+    malformed,
+    object_field,
+    parse_relative_path,
+    shorten,
+    shorten_text,
+    size_field,
+    text_field,
+    texts_field,
+    time_field,
+    unsafe_path,
+)
+from remote_models._strict_json import (
+    MAX_MANIFEST_BYTES,
+    NOT_CANONICAL,
+    canonical_json,
+    parse_json,
+)
 from remote_models.digest import format_digest, is_sha256, sha256_hex
 from remote_models.errors import ArgumentError, ManifestError
 
 __all__ = [
+    "DIRECTORY_MANIFEST",
+    "FILE_MANIFEST_SUFFIX",
     "MAX_MANIFEST_BYTES",
     "SCHEMA",
     "FileEntry",
@@ -32,14 +53,14 @@ __all__ = [
 SCHEMA = 1
 """The version of the manifest format that this module writes."""
 
-MAX_MANIFEST_BYTES = 256 * 1024 * 1024
-"""A larger document is refused unread: 10,000 tensors of 1 GiB need about 8 MB."""
+DIRECTORY_MANIFEST = "manifest.json"
+"""The manifest's name inside a directory artifact."""
 
-RelativePath = NewType("RelativePath", str)
-"""A path inside an artifact that :func:`parse_relative_path` let through."""
+FILE_MANIFEST_SUFFIX = ".manifest.json"
+"""What follows the artifact's name in the name of a file artifact's manifest."""
 
-_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# What a document holds if it names a present artifact besides those that are pending.
+_MEMBERS_OF_CURRENT = frozenset({"format", "layout", "created", "producer", "files"})
 
 
 class Layout(Enum):
@@ -50,33 +71,6 @@ class Layout(Enum):
 
     DIRECTORY = "directory"
     """A folder: the URL is the folder, and paths start inside it."""
-
-
-def parse_relative_path(text: object, *, where: str) -> RelativePath:
-    """Return ``text`` if it is a safe path inside an artifact.
-
-    Safe is: parts joined by single ``/``, none of them empty, ``.`` or ``..``, no
-    backslash and no control character. So no path leaves the artifact (CWE-22)
-    and every file has one spelling.
-
-    Raises:
-        ManifestError: it is not; ``where`` names the field in the message.
-    """
-    if not isinstance(text, str):
-        raise ManifestError("not a path", where=where, expected="text", found=repr(text))
-    if any(part in ("", ".", "..") for part in text.split("/")):
-        raise ManifestError(
-            "unsafe path",
-            where=where,
-            expected="a relative path without empty, '.' or '..' parts",
-            found=repr(text),
-        )
-    if "\\" in text or _CONTROL.search(text):
-        raise ManifestError(
-            "unsafe path", where=where, expected="no backslash, no control character",
-            found=repr(text),
-        )  # fmt: skip
-    return RelativePath(text)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,16 +93,16 @@ class FileEntry:
     @classmethod
     def from_json(cls, value: object, *, where: str) -> FileEntry:
         """Read one element of ``files``; the inverse of :meth:`to_json`."""
-        fields = _object(value, where)
-        version = fields.get("version")
-        if version is not None and not isinstance(version, str):
-            raise _unexpected(f"{where}.version", "text", version)
+        fields = object_field(value, where)
+        version = None
+        if "version" in fields:
+            version = text_field(fields["version"], f"{where}.version")
         digest = fields.get("sha256")
         if not is_sha256(digest):
-            raise _unexpected(f"{where}.sha256", "64 lower-case hexadecimal digits", digest)
+            raise malformed(f"{where}.sha256", "64 lower-case hexadecimal digits", digest)
         return cls(
             path=parse_relative_path(fields.get("path"), where=f"{where}.path"),
-            size=_size(fields.get("size"), f"{where}.size"),
+            size=size_field(fields.get("size"), f"{where}.size"),
             sha256=str(digest),
             version=version,
         )
@@ -143,7 +137,9 @@ class Manifest:
     files: Sequence[FileEntry]
     metadata: Mapping[str, Any] = field(default_factory=dict)
     empty_directories: Sequence[RelativePath] = ()
-    _source: bytes | None = field(default=None, repr=False, compare=False)
+    # The document it was read from, unknown members included. No argument, so that
+    # dataclasses.replace() cannot carry it over to other values.
+    _source: bytes | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def digest(self) -> str:
@@ -161,11 +157,20 @@ class Manifest:
 
     def with_files(self, files: Iterable[FileEntry]) -> Manifest:
         """Return the same manifest with other file entries."""
-        return replace(self, files=tuple(files), _source=None)
+        return replace(self, files=tuple(files))
 
     def to_bytes(self) -> bytes:
         """Return the canonical document (docs/manifest.md, "Canonical form")."""
-        return self._source if self._source is not None else _canonical(self.to_json())
+        if self._source is not None:
+            return self._source
+        try:
+            return canonical_json(self.to_json())
+        except NOT_CANONICAL as error:
+            raise ArgumentError(
+                "cannot be written as JSON", where="metadata", found=shorten_text(str(error)),
+                hint="Pass only text, finite numbers, booleans, None, lists and dictionaries of"
+                " them",
+            ) from error  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:
         """Return the document as a JSON object, unknown members included."""
@@ -195,35 +200,34 @@ class Manifest:
             ManifestError: a member is absent, malformed or unsafe; the message
                 names it, as in ``files[2].sha256``.
         """
-        document = _object(value, where)
+        document = object_field(value, where)
         _check_schema(document)
-        files = tuple(
-            FileEntry.from_json(entry, where=f"files[{index}]")
-            for index, entry in enumerate(_array(document.get("files"), "files"))
+        if "pending" in document:
+            raise malformed("pending", "nothing: it belongs to the stored document", "a member")
+        manifest = cls(
+            format=text_field(document.get("format"), "format"),
+            layout=_layout(document.get("layout")),
+            created=time_field(document.get("created"), "created"),
+            producer=texts_field(document.get("producer"), "producer"),
+            files=tuple(
+                FileEntry.from_json(entry, where=f"files[{index}]")
+                for index, entry in enumerate(array_field(document.get("files"), "files"))
+            ),
+            metadata=object_field(document.get("metadata", {}), "metadata"),
+            empty_directories=tuple(
+                parse_relative_path(path, where=f"empty_directories[{index}]")
+                for index, path in enumerate(
+                    array_field(document.get("empty_directories", []), "empty_directories")
+                )
+            ),
         )
-        directories = tuple(
-            parse_relative_path(path, where=f"empty_directories[{index}]")
-            for index, path in enumerate(
-                _array(document.get("empty_directories", []), "empty_directories")
-            )
-        )
-        _check_paths([entry.path for entry in files], directories)
-        layout = document.get("layout")
-        if layout not in [each.value for each in Layout]:
-            raise _unexpected("layout", "'file' or 'directory'", layout)
-        created = document.get("created")
-        if not isinstance(created, str) or not _TIMESTAMP.fullmatch(created):
-            raise _unexpected("created", "YYYY-MM-DDThh:mm:ssZ", created)
-        return cls(
-            format=_text(document.get("format"), "format"),
-            layout=Layout(layout),
-            created=created,
-            producer=_texts(document.get("producer"), "producer"),
-            files=files,
-            metadata=_object(document.get("metadata", {}), "metadata"),
-            empty_directories=directories,
-            _source=_canonical(document),
-        )
+        _check_paths(manifest)
+        try:
+            source = canonical_json(document)
+        except NOT_CANONICAL as error:
+            raise ManifestError("not JSON", found=shorten_text(str(error))) from error
+        object.__setattr__(manifest, "_source", source)
+        return manifest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -246,16 +250,30 @@ class StoredManifest:
         return (*((self.current,) if self.current else ()), *self.pending)
 
     def to_bytes(self) -> bytes:
-        """Return the canonical document; the inverse of :meth:`from_bytes`."""
+        """Return the canonical document; the inverse of :meth:`from_bytes`.
+
+        Raises:
+            ArgumentError: no reader would accept it, say for the sake of a number
+                in the metadata.
+        """
+        data = self._encode()
+        try:
+            StoredManifest.from_bytes(data, where="manifest")
+        except ManifestError as error:
+            raise ArgumentError(
+                f"no reader would accept this manifest: {error.message}",
+                where=error.where, expected=error.expected, found=error.found,
+            ) from error  # fmt: skip
+        return data
+
+    def _encode(self) -> bytes:
         if not self.pending:
             if self.current is None:
                 raise ValueError("a stored manifest names at least one artifact")
             return self.current.to_bytes()
-        document: dict[str, Any] = {"schema": SCHEMA}
-        if self.current is not None:
-            document = self.current.to_json()
-        document["pending"] = [manifest.to_json() for manifest in self.pending]
-        return _canonical(document)
+        documents = [json.loads(each.to_bytes()) for each in self.candidates]
+        document = {"schema": SCHEMA} if self.current is None else documents.pop(0)
+        return canonical_json({**document, "pending": documents})
 
     @classmethod
     def from_bytes(cls, data: bytes, *, where: str) -> StoredManifest:
@@ -270,100 +288,67 @@ class StoredManifest:
                 docs/manifest.md; such a manifest is refused whole.
         """
         try:
-            return cls._from_document(_parse_json(data))
+            return cls._from_document(parse_json(data))
         except ManifestError as error:
-            inside = f"{where} ({error.where})" if error.where else where
-            raise ManifestError(
-                error.message, where=inside, expected=error.expected, found=error.found,
-                hint=error.hint,
-            ) from error  # fmt: skip
+            raise _moved(error, f"{where} ({error.where})" if error.where else where) from error
 
     @classmethod
     def _from_document(cls, value: object) -> StoredManifest:
-        document = dict(_object(value, "manifest"))
+        document = dict(object_field(value, "manifest"))
         _check_schema(document)
         pending = tuple(
-            Manifest.from_json(entry, where=f"pending[{index}]")
-            for index, entry in enumerate(_array(document.pop("pending", []), "pending"))
+            _pending(entry, f"pending[{index}]")
+            for index, entry in enumerate(array_field(document.pop("pending", []), "pending"))
         )
-        current = None
-        if "files" in document or not pending:
-            current = Manifest.from_json(document)
-        return cls(current=current, pending=pending)
+        if pending and not _MEMBERS_OF_CURRENT & document.keys():
+            return cls(current=None, pending=pending)
+        return cls(current=Manifest.from_json(document), pending=pending)
 
 
-def _parse_json(data: bytes) -> object:
-    if len(data) > MAX_MANIFEST_BYTES:
-        raise ManifestError(
-            "too large", expected=f"at most {MAX_MANIFEST_BYTES} bytes", found=len(data)
-        )
+def _pending(value: object, where: str) -> Manifest:
     try:
-        return json.loads(data, object_pairs_hook=_unique_members, parse_constant=_refuse_constant)
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ManifestError(
-            "not JSON", found=str(error), hint="The file is damaged, or belongs to something else"
-        ) from error
-    except RecursionError as error:
-        raise ManifestError("nested too deeply") from error
+        return Manifest.from_json(value, where="")
+    except ManifestError as error:
+        raise _moved(error, f"{where}.{error.where}" if error.where else where) from error
 
 
-def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        # Two readers that keep different duplicates would see different manifests.
-        raise ManifestError(
-            "a member stands twice in one object", found=sorted(k for k, _ in pairs)
-        )
-    return members
-
-
-def _refuse_constant(name: str) -> object:
-    raise ManifestError("not JSON", found=name)
-
-
-def _canonical(document: Mapping[str, Any]) -> bytes:
-    try:
-        return json.dumps(
-            document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-        ).encode()
-    except (TypeError, ValueError) as error:
-        raise ArgumentError(
-            "cannot be written as JSON", where="metadata", found=str(error),
-            hint="Pass only text, finite numbers, booleans, None, lists and dictionaries of them",
-        ) from error  # fmt: skip
+def _moved(error: ManifestError, where: str) -> ManifestError:
+    return ManifestError(
+        error.message, where=where, expected=error.expected, found=error.found, hint=error.hint
+    )
 
 
 def _check_schema(document: Mapping[str, Any]) -> None:
     schema = document.get("schema")
-    if schema == SCHEMA and not isinstance(schema, bool):
+    if type(schema) is int and schema == SCHEMA:  # neither true nor 1.0
         return
     hint = None
     if isinstance(schema, int) and schema > SCHEMA:
         hint = "It was written by a later version: upgrade remote_models"
     raise ManifestError(
-        "unknown manifest", where="schema", expected=SCHEMA, found=schema, hint=hint
+        "unknown manifest", where="schema", expected=SCHEMA, found=shorten(schema), hint=hint
     )
 
 
-def _check_paths(files: Sequence[RelativePath], directories: Sequence[RelativePath]) -> None:
-    if not files:
+def _check_paths(manifest: Manifest) -> None:
+    if not manifest.files:
         raise ManifestError("no file", where="files", expected="at least one")
-    taken = set(files)
-    if len(taken) != len(files):
-        raise ManifestError(
-            "a file stands twice", where="files", found=f"{len(files) - len(taken)} repeated paths"
-        )
-    for path in (*files, *directories):
-        for parent in _parents(path):
-            if parent in taken:
-                raise ManifestError(
-                    "a path is both a file and a folder", where="files", found=repr(parent)
-                )
-    for path in directories:
-        if path in taken:
-            raise ManifestError(
-                "a path is both a file and a folder", where="empty_directories", found=repr(path)
-            )
+    paths = {f"files[{i}].path": entry.path for i, entry in enumerate(manifest.files)}
+    files = set(paths.values())
+    paths |= {f"empty_directories[{i}]": p for i, p in enumerate(manifest.empty_directories)}
+    seen: set[str] = set()
+    for where, path in paths.items():
+        if path in seen:
+            raise unsafe_path(where, "no path twice", path)
+        seen.add(path)
+        if any(parent in files for parent in _parents(path)):
+            raise unsafe_path(where, "no path below a file", path)
+        if manifest.layout is Layout.FILE and "/" in path:
+            raise unsafe_path(where, "a name without '/', beside the URL", path)
+        if manifest.layout is Layout.DIRECTORY and path == DIRECTORY_MANIFEST:
+            raise unsafe_path(where, "another name than the manifest's own", path)
+    if manifest.layout is Layout.FILE and manifest.empty_directories:
+        raise malformed("empty_directories", "none beside a file", manifest.empty_directories)
 
 
 def _parents(path: str) -> Iterator[str]:
@@ -372,38 +357,7 @@ def _parents(path: str) -> Iterator[str]:
         yield path
 
 
-def _unexpected(where: str, expected: str, found: object) -> ManifestError:
-    return ManifestError("malformed", where=where, expected=expected, found=_shorten(found))
-
-
-def _shorten(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def _object(value: object, where: str) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise _unexpected(where, "an object", value)
-    return value
-
-
-def _array(value: object, where: str) -> Sequence[object]:
-    if not isinstance(value, list):
-        raise _unexpected(where, "an array", value)
-    return value
-
-
-def _text(value: object, where: str) -> str:
-    if not isinstance(value, str):
-        raise _unexpected(where, "text", value)
-    return value
-
-
-def _texts(value: object, where: str) -> Mapping[str, str]:
-    return {key: _text(text, f"{where}.{key}") for key, text in _object(value, where).items()}
-
-
-def _size(value: object, where: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
-        raise _unexpected(where, "a whole number of bytes", value)
-    return value
+def _layout(value: object) -> Layout:
+    if value not in [each.value for each in Layout]:
+        raise malformed("layout", "'file' or 'directory'", value)
+    return Layout(value)

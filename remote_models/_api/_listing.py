@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from remote_models._api._arguments import URL, StorageOptions
 from remote_models.errors import ModelNotFoundError
+from remote_models.manifest import DIRECTORY_MANIFEST, FILE_MANIFEST_SUFFIX
 from remote_models.storage import Location, open_store
 
 __all__ = ["ModelListing", "list_models"]
 
-_MANIFEST = "manifest.json"
-_MANIFEST_SUFFIX = ".manifest.json"
 _SAVED_MODEL = "saved_model.pb"
 _FILE_SUFFIXES = (".keras", ".h5", ".hdf5", ".weights.json")
+_MAP_SUFFIX = ".weights.json"
+
+_CHECKPOINT_PART = re.compile(r"(.+)\.(?:index|data-[0-9]{5}-of-[0-9]{5})", re.DOTALL)
+"""tensorflow/core/util/tensor_bundle/naming.h"""
+
+_SHARD = re.compile(r"(.+)_[0-9]{5,}\.weights\.h5", re.DOTALL)
+"""ShardedH5IOStore in keras/src/saving/saving_lib.py"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,51 +56,72 @@ def list_models(url: URL, *, storage_options: StorageOptions | None = None) -> l
         raise ModelNotFoundError(
             "nothing is stored below this URL", where=str(location), hint="Check the URL"
         )
-    folders = set(_folders(sizes))
-    found = [_directory(folder, sizes) for folder in sorted(folders)]
-    found.extend(
-        _file(path, sizes)
-        for path in _files(sizes)
-        if not any(path.startswith(f"{folder}/") or not folder for folder in folders)
-    )
+    found = [*_directories(sizes), *_files(sizes)]
     return sorted(found, key=lambda listing: listing.path)
 
 
-def _folders(paths: Iterable[str]) -> Iterator[str]:
-    for path in paths:
-        folder, _, name = path.rpartition("/")
-        if name in (_MANIFEST, _SAVED_MODEL):
-            yield folder
+def _directories(sizes: Mapping[str, int]) -> Iterator[ModelListing]:
+    folders = _model_folders(sizes)
+    total: Counter[str] = Counter()
+    for path, size in sizes.items():
+        for folder in folders.intersection(_folders_of(path)):
+            if path != _inside(folder, DIRECTORY_MANIFEST):
+                total[folder] += size
+    for folder in folders:
+        yield ModelListing(
+            path=folder or ".",
+            size=total[folder],
+            has_manifest=_inside(folder, DIRECTORY_MANIFEST) in sizes,
+        )
 
 
-def _files(paths: Iterable[str]) -> set[str]:
-    found = set()
-    for path in paths:
-        if path.endswith(_MANIFEST_SUFFIX):
-            found.add(path.removesuffix(_MANIFEST_SUFFIX))
-        elif path.endswith(_FILE_SUFFIXES):
-            found.add(path)
-    return found
+def _files(sizes: Mapping[str, int]) -> Iterator[ModelListing]:
+    folders = _model_folders(sizes)
+    outside = {path: size for path, size in sizes.items() if folders.isdisjoint(_folders_of(path))}
+    total: Counter[str] = Counter()
+    for path, size in outside.items():
+        total[path] += size
+        whole = _whole_of(path, outside)
+        if whole != path:
+            total[whole] += size
+    for model in {named for path in outside if (named := _model_named_by(path, outside))}:
+        yield ModelListing(
+            path=model,
+            size=total[model],
+            has_manifest=f"{model}{FILE_MANIFEST_SUFFIX}" in outside,
+        )
 
 
-def _directory(folder: str, sizes: Mapping[str, int]) -> ModelListing:
-    inside = f"{folder}/" if folder else ""
-    manifest = f"{inside}{_MANIFEST}"
-    return ModelListing(
-        path=folder or ".",
-        size=sum(
-            size for path, size in sizes.items() if path.startswith(inside) and path != manifest
-        ),
-        has_manifest=manifest in sizes,
-    )
+def _model_folders(sizes: Mapping[str, int]) -> set[str]:
+    pairs = (path.rpartition("/") for path in sizes)
+    return {folder for folder, _, name in pairs if name in (DIRECTORY_MANIFEST, _SAVED_MODEL)}
 
 
-def _file(path: str, sizes: Mapping[str, int]) -> ModelListing:
-    beside = (path, f"{path}.index", f"{path}.data-")
-    return ModelListing(
-        path=path,
-        size=sum(
-            size for name, size in sizes.items() if name in beside[:2] or name.startswith(beside[2])
-        ),
-        has_manifest=f"{path}{_MANIFEST_SUFFIX}" in sizes,
-    )
+def _model_named_by(path: str, paths: Mapping[str, int]) -> str | None:
+    """Return the file artifact that this object stands for, if it stands for one."""
+    model = path.removesuffix(FILE_MANIFEST_SUFFIX)
+    if model != path:
+        return model if model.rpartition("/")[2] else None
+    is_whole = path.lower().endswith(_FILE_SUFFIXES) and _whole_of(path, paths) == path
+    return path if is_whole else None
+
+
+def _whole_of(path: str, paths: Mapping[str, int]) -> str:
+    """Return the artifact that a file named like this is a part of: itself, mostly."""
+    if part := _CHECKPOINT_PART.fullmatch(path):
+        return part[1]
+    shard = _SHARD.fullmatch(path)
+    if shard and f"{shard[1]}{_MAP_SUFFIX}" in paths:
+        return f"{shard[1]}{_MAP_SUFFIX}"
+    return path
+
+
+def _folders_of(path: str) -> Iterator[str]:
+    """Yield every folder around ``path``, the URL itself (``""``) last."""
+    while path:
+        path = path.rpartition("/")[0]
+        yield path
+
+
+def _inside(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
