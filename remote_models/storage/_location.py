@@ -13,8 +13,12 @@ from remote_models.errors import ArgumentError
 __all__ = ["Location"]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://(.*)", re.DOTALL)
-_LOST_SLASH = re.compile(r"(s3|s3a|gs|gcs|memory|file|https?|az|abfs|abfss|hdfs):/(?!/)")
+_LOST_SLASH = re.compile(
+    r"(s3|s3a|gs|gcs|memory|file|https?|az|abfs|abfss|hdfs):/(?!/)", re.IGNORECASE
+)
+_CHAIN = re.compile(r"::[A-Za-z][A-Za-z0-9+.\-]*://")
 _USERINFO = re.compile(r"^[^/@]*@")
+_BUCKETS = ("s3", "gs")
 _ALIASES = {"gcs": "gs", "s3a": "s3", "local": "file"}
 _HTTP = ("http", "https")
 
@@ -50,14 +54,15 @@ class Location:
 
         Raises:
             ArgumentError: ``url`` is empty, of another type, chained (``a::b``),
-                or a URL that ``pathlib`` has mangled (``s3:/bucket``).
+                a bucket with a password before it, or a URL that ``pathlib`` has
+                mangled (``s3:/bucket``).
         """
         text: object = os.fspath(url) if isinstance(url, os.PathLike) else url
         if not isinstance(text, str) or not text:
             raise ArgumentError(
                 "not a URL", where="url", expected="a URL or a path", found=repr(url)
             )
-        _refuse_mangled(text)
+        _refuse_malformed(text)
         match = _SCHEME.fullmatch(text)
         scheme, path = (match[1].lower(), match[2]) if match else ("file", text)
         protocol = _ALIASES.get(scheme, scheme)
@@ -69,6 +74,8 @@ class Location:
             )
         # On S3 and GCS "b//k" and "b/k" differ; only what surrounds the path is cut.
         path = path.rstrip("/") if protocol == "file" else path.strip("/")
+        if protocol in _BUCKETS:
+            _refuse_credentials(protocol, path)
         return cls(protocol, path or "/", dict(storage_options or {}))
 
     @property
@@ -88,12 +95,15 @@ class Location:
 
     @property
     def parent(self) -> Location:
-        """The folder, prefix or bucket around this place."""
-        return replace(self, path=self.path.rpartition("/")[0])
+        """The folder, prefix or bucket around this place; joined with the name, this place."""
+        root = "/" if self.is_local else ""
+        return replace(self, path=self.path.rpartition("/")[0] or root)
 
     def join(self, relative: str) -> Location:
         """Return the place at ``relative`` inside this folder."""
-        return replace(self, path=f"{self.path.rstrip('/')}/{relative}")
+        # Nothing is cut: on S3 and GCS "b/x//k" is not "b/x/k".
+        separator = "" if self.path in ("", "/") else "/"
+        return replace(self, path=f"{self.path}{separator}{relative}")
 
     def with_suffix(self, suffix: str) -> Location:
         """Return the place whose name is this one's with ``suffix`` appended."""
@@ -106,18 +116,32 @@ class Location:
         return f"{self.protocol}://{_USERINFO.sub('', self.path)}"
 
 
-def _refuse_mangled(text: str) -> None:
-    if _LOST_SLASH.match(text):
+def _refuse_malformed(text: str) -> None:
+    if "\0" in text:
+        raise ArgumentError("not a URL", where="url", expected="no null character")
+    lost = _LOST_SLASH.match(text)
+    if lost:
+        rest = text[lost.end() :]
         raise ArgumentError(
             "a URL that lost a slash",
-            where=text,
+            where=f"{lost[0]}{_USERINFO.sub('', rest)}",
             hint="pathlib.Path turns '//' into '/': pass the URL as a str",
         )
     head = text.partition("://")[0]
-    if "::" in head and "://" in text:
+    if ("::" in head and "://" in text) or _CHAIN.search(text):
         raise ArgumentError(
             "chained URLs are not supported",
             where="url",
             found=repr(head),
             hint="Name the store itself, without a cache or another layer before it",
+        )
+
+
+def _refuse_credentials(protocol: str, path: str) -> None:
+    # No bucket's name has an '@'. botocore and gcsfs would quote it in their errors.
+    if _USERINFO.match(path):
+        raise ArgumentError(
+            "credentials in a URL are not supported",
+            where=f"{protocol}://{_USERINFO.sub('', path)}",
+            hint="Set them in the environment or pass storage_options",
         )
