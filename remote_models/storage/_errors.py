@@ -24,6 +24,7 @@ from remote_models.storage._location import Location
 __all__ = ["translate"]
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_UNREACHABLE = {errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN}
 
 _TABLE: tuple[tuple[type[Exception], type[RemoteModelsError], str, str | None], ...] = (
     (FileNotFoundError, ModelNotFoundError, "nothing is stored here", None),
@@ -56,6 +57,9 @@ def translate(error: Exception, location: Location) -> Exception | None:
         return ReadOnlyStoreError(
             "the file system is read-only", where=where, hint="Choose another place"
         )
+    if isinstance(error, OSError) and error.errno in _UNREACHABLE:
+        # aiohttp's errors have the number, but not the type.
+        error = ConnectionError(error.errno, error.strerror)
     for foreign, own, message, hint in _TABLE:
         if isinstance(error, foreign):
             return own(message, where=where, hint=hint)

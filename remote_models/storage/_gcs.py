@@ -11,14 +11,18 @@ from __future__ import annotations
 
 import json
 import secrets
-from typing import Any, Protocol, cast
+from contextlib import suppress
+from typing import Any, ClassVar, Protocol, cast
 from urllib.parse import quote
 
+import aiohttp
+import requests
 from gcsfs.retry import HttpError
 from google.auth import exceptions as google_auth
 
 from remote_models.errors import (
     AccessDeniedError,
+    ArgumentError,
     BucketNotFoundError,
     CredentialsError,
     ModelExistsError,
@@ -39,6 +43,7 @@ _CREDENTIALS_HINT = (
     "Run 'gcloud auth application-default login', set GOOGLE_APPLICATION_CREDENTIALS, "
     "or pass storage_options={'token': …}"
 )
+_ENDPOINT_HINT = "Check the network and STORAGE_EMULATOR_HOST, then try again"
 
 _Row = tuple[type[RemoteModelsError], str, str | None]
 
@@ -50,6 +55,24 @@ _BY_CODE: dict[int, _Row] = {
         (StoreUnavailableError, "the store keeps failing", "Try again later"),
     ),
 }
+
+_BY_TYPE: tuple[tuple[type[Exception], _Row], ...] = (
+    (
+        google_auth.GoogleAuthError,
+        (CredentialsError, "no usable credentials found", _CREDENTIALS_HINT),
+    ),
+    # gcsfs raises requests' ProxyError for status 502, and lets aiohttp's errors through.
+    *(
+        (kind, (StoreUnavailableError, "the store cannot be reached", _ENDPOINT_HINT))
+        for kind in (aiohttp.ClientError, requests.RequestException)
+    ),
+    # What gcsfs makes of status 412, and of 400 where the text says "invalid".
+    (
+        FileExistsError,
+        (ModelExistsError, "something is stored here already", "Pass overwrite=True to replace it"),
+    ),
+    (ValueError, (ArgumentError, "a name or a value that the store does not take", None)),
+)
 
 
 class _GCSFileSystem(Protocol):
@@ -64,14 +87,17 @@ class _GCSFileSystem(Protocol):
 class GCSStore(Store):
     """Buckets reached through gcsfs. Versions are GCS generations."""
 
+    credential_errors: ClassVar[tuple[type[Exception], ...]] = (google_auth.GoogleAuthError,)
+
     @property
     def _gcs(self) -> _GCSFileSystem:
         return cast("_GCSFileSystem", self._filesystem)
 
-    def head(self, location: Location) -> ObjectInfo:
+    def head(self, location: Location, *, version: str | None = None) -> ObjectInfo:
         bucket, key, _ = self._gcs.split_path(self._key(location))
+        pinned = {} if version is None else {"generation": version}
         with self.errors(location):
-            found = self._gcs.call("GET", "b/{}/o/{}", bucket, key, json_out=True)
+            found = self._gcs.call("GET", "b/{}/o/{}", bucket, key, json_out=True, **pinned)
         return ObjectInfo(size=int(found["size"]), version=found.get("generation"))
 
     def list_names(self, folder: Location, prefix: str) -> dict[str, int]:
@@ -101,17 +127,13 @@ class GCSStore(Store):
         return own(message, where=str(location), hint=hint)
 
     def _row(self, error: Exception, location: Location) -> _Row | None:
-        if isinstance(error, google_auth.GoogleAuthError):
-            return CredentialsError, "no usable credentials found", _CREDENTIALS_HINT
         if isinstance(error, HttpError):
             return _BY_CODE.get(int(error.code)) if error.code else None
         if isinstance(error, FileNotFoundError) and not self._has_bucket(location):
             return BucketNotFoundError, "the bucket does not exist", "Make it first"
-        if isinstance(error, FileExistsError):  # what gcsfs makes of status 412
-            return (
-                ModelExistsError, "something is stored here already",
-                "Pass overwrite=True to replace it",
-            )  # fmt: skip
+        for kind, row in _BY_TYPE:
+            if isinstance(error, kind):
+                return row
         if type(error) is OSError and str(error).startswith("Forbidden"):
             # gcsfs raises a bare OSError for status 403: its text is all there is.
             return _BY_CODE[403]
@@ -168,8 +190,9 @@ class GCSStagedFile(StagedFile):
         self._buffer.clear()
         if self._session is not None:
             session, self._session = self._session, None
-            # "Performing resumable uploads", section "Cancel an upload": answers 499.
-            self._gcs.call("DELETE", session)
+            # "Performing resumable uploads", section "Cancel an upload".
+            with suppress(FileNotFoundError):  # it is gone already
+                self._gcs.call("DELETE", session)
 
     def _insert(self) -> dict[str, Any]:
         boundary = f"==={secrets.token_hex(16)}==="

@@ -6,7 +6,7 @@ import errno
 import os
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from remote_models.storage._errors import missing_parent, translate
 from remote_models.storage._location import Location
@@ -29,7 +29,7 @@ class LocalStore(Store):
     reader (rename(2), link(2)).
     """
 
-    def head(self, location: Location) -> ObjectInfo:
+    def head(self, location: Location, *, version: str | None = None) -> ObjectInfo:
         with self.errors(location), _absence_as_such():
             if os.path.isdir(location.path):
                 raise IsADirectoryError(location.path)
@@ -38,10 +38,11 @@ class LocalStore(Store):
     def list(self, location: Location) -> Mapping[str, int]:
         found: dict[str, int] = {}
         with self.errors(location):
-            for folder, _, names in os.walk(location.path):
+            for folder, _, names in os.walk(location.path, onerror=_raise_unless_absent):
                 for name in names:
                     path = os.path.join(folder, name)
-                    if not name.endswith(_STAGING_SUFFIX):
+                    # A file may go between the listing and the look at it.
+                    if not name.endswith(_STAGING_SUFFIX) and os.path.lexists(path):
                         relative = os.path.relpath(path, location.path).replace(os.sep, "/")
                         found[relative] = os.lstat(path).st_size
         return found
@@ -73,9 +74,13 @@ class LocalStore(Store):
 
     def make_directory(self, location: Location) -> bool:
         with self.errors(location):
-            if os.path.isdir(location.path):
+            try:
+                os.mkdir(location.path)
+            except FileExistsError:
+                if not os.path.isdir(location.path):
+                    raise
                 return False
-            os.mkdir(location.path)
+            _flush_directory(os.path.dirname(location.path))
         return True
 
     def remove_directory(self, location: Location) -> None:
@@ -107,8 +112,10 @@ class LocalStagedFile(StagedFile):
         self._path = path
         self._if_absent = if_absent
         self._folder, name = os.path.split(path)
+        # File systems limit a name to 255 bytes.
+        name = os.fsencode(name)[:100].decode(errors="ignore")
         self._staging = os.path.join(
-            self._folder, f".{name[:100]}.{secrets.token_hex(6)}{_STAGING_SUFFIX}"
+            self._folder, f".{name}.{secrets.token_hex(6)}{_STAGING_SUFFIX}"
         )
         self._file = open(self._staging, "xb")  # noqa: SIM115 - closed by commit and discard
 
@@ -129,11 +136,10 @@ class LocalStagedFile(StagedFile):
         return None
 
     def discard(self) -> None:
-        self._file.close()
-        try:
+        with suppress(OSError):  # closing flushes, which a full disk refuses once more
+            self._file.close()
+        with suppress(FileNotFoundError):
             os.unlink(self._staging)
-        except FileNotFoundError:
-            return
 
     def _create_exclusively(self) -> None:
         try:
@@ -155,6 +161,12 @@ def _absence_as_such() -> Iterator[None]:
         yield
     except (IsADirectoryError, NotADirectoryError) as error:
         raise FileNotFoundError(errno.ENOENT, "no such file") from error
+
+
+def _raise_unless_absent(error: OSError) -> None:
+    # Left alone, os.walk passes over a folder that it may not read.
+    if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        raise error
 
 
 def _flush_directory(folder: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import cast
 
 from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
@@ -31,7 +32,8 @@ class MemoryStore(Store):
     def remove_directory(self, location: Location) -> None:
         key = self._key(location)
         if key in self._filesystem.pseudo_dirs and not self._filesystem.ls(key):
-            self._filesystem.rmdir(key)
+            with suppress(FileNotFoundError):  # another thread was faster
+                self._filesystem.rmdir(key)
 
 
 class MemoryStagedFile(StagedFile):

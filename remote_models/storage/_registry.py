@@ -8,7 +8,12 @@ from typing import Any
 import fsspec
 from fsspec.registry import known_implementations
 
-from remote_models.errors import ArgumentError, MissingDependencyError
+from remote_models.errors import (
+    ArgumentError,
+    CredentialsError,
+    MissingDependencyError,
+    StoreUnavailableError,
+)
 from remote_models.storage._location import Location
 from remote_models.storage._store import Store
 
@@ -36,23 +41,41 @@ def open_store(location: Location) -> Store:
     Raises:
         MissingDependencyError: the package for the scheme is not installed.
         ArgumentError: nobody knows the scheme, or its options do not fit.
+        CredentialsError: the credentials that the options name are no good.
+        StoreUnavailableError: credentials cannot be checked, or a server that must
+            be asked at once does not answer.
     """
-    options = {**_NO_CACHE.get(location.protocol, {}), **location.storage_options}
     try:
-        filesystem = fsspec.filesystem(location.protocol, **options)
+        store_class = _store_class(location.protocol)
+        return store_class(_filesystem(location, store_class))
     except ImportError as error:
         raise _missing(location.protocol) from error
-    except ValueError as error:
+
+
+def _store_class(protocol: str) -> type[Store]:
+    module_name, class_name = _OWN_STORES.get(protocol, ("remote_models.storage._store", "Store"))
+    store_class: type[Store] = getattr(importlib.import_module(module_name), class_name)
+    return store_class
+
+
+def _filesystem(location: Location, store_class: type[Store]) -> fsspec.AbstractFileSystem:
+    options = {**_NO_CACHE.get(location.protocol, {}), **location.storage_options}
+    try:
+        return fsspec.filesystem(location.protocol, **options)
+    except store_class.credential_errors as error:
+        raise CredentialsError(
+            "no usable credentials found", where=str(location),
+            hint="Check storage_options and the environment",
+        ) from error  # fmt: skip
+    except (TypeError, ValueError, KeyError) as error:
         if location.protocol in known_implementations:
             raise _bad_options(location, error) from error
         raise _unknown_scheme(location.protocol) from error
-    except TypeError as error:
-        raise _bad_options(location, error) from error
-    module_name, class_name = _OWN_STORES.get(
-        location.protocol, ("remote_models.storage._store", "Store")
-    )
-    store_class: type[Store] = getattr(importlib.import_module(module_name), class_name)
-    return store_class(filesystem)
+    except OSError as error:
+        raise StoreUnavailableError(
+            "the store cannot be opened", where=str(location),
+            hint="Check the network, storage_options and the environment",
+        ) from error  # fmt: skip
 
 
 def _missing(protocol: str) -> MissingDependencyError:

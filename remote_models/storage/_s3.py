@@ -13,8 +13,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, Protocol, cast
 
+import aiohttp
 from botocore import exceptions as boto
 
 from remote_models.errors import (
@@ -47,6 +49,7 @@ _DENIED_HINT = (
     "check the name and the policy"
 )
 _ENDPOINT_HINT = "Check the network and AWS_ENDPOINT_URL, then try again"
+_OPTIONS_HINT = "Check storage_options, which go to s3fs.S3FileSystem, and the endpoint"
 
 _Row = tuple[type[RemoteModelsError], str, str | None]
 
@@ -88,6 +91,11 @@ _BY_TYPE: tuple[tuple[type[Exception], _Row], ...] = (
     (boto.ConnectionError, (StoreUnavailableError, "the store cannot be reached", _ENDPOINT_HINT)),
     (boto.HTTPClientError, (StoreUnavailableError, "the connection broke", _ENDPOINT_HINT)),
     (boto.BotoCoreError, (StoreUnavailableError, "the request could not be made", _ENDPOINT_HINT)),
+    # Without one of botocore's errors around it when a body breaks off.
+    (aiohttp.ClientError, (StoreUnavailableError, "the connection broke", _ENDPOINT_HINT)),
+    # What s3fs, aiobotocore and botocore say of unknown names and malformed values.
+    (TypeError, (ArgumentError, "options that the store does not take", _OPTIONS_HINT)),
+    (ValueError, (ArgumentError, "a value that the store does not take", _OPTIONS_HINT)),
 )
 
 
@@ -105,10 +113,11 @@ class S3Store(Store):
     def _s3(self) -> _S3FileSystem:
         return cast("_S3FileSystem", self._filesystem)
 
-    def head(self, location: Location) -> ObjectInfo:
+    def head(self, location: Location, *, version: str | None = None) -> ObjectInfo:
         bucket, key, _ = self._s3.split_path(self._key(location))
+        pinned = {} if version is None else {"VersionId": version}
         with self.errors(location):
-            found = self._s3.call_s3("head_object", Bucket=bucket, Key=key)
+            found = self._s3.call_s3("head_object", Bucket=bucket, Key=key, **pinned)
         return ObjectInfo(size=int(found["ContentLength"]), version=_version(found))
 
     def list_names(self, folder: Location, prefix: str) -> dict[str, int]:
@@ -204,7 +213,8 @@ class S3StagedFile(StagedFile):
         self._close_pool()
         if self._upload_id is not None:
             upload_id, self._upload_id = self._upload_id, None
-            self._s3.call_s3("abort_multipart_upload", UploadId=upload_id, **self._address)
+            with suppress(FileNotFoundError):  # NoSuchUpload: it is gone already
+                self._s3.call_s3("abort_multipart_upload", UploadId=upload_id, **self._address)
 
     def _send(self, part: bytes) -> None:
         if self._upload_id is None or self._pool is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import ClassVar
 
 from fsspec import AbstractFileSystem
 
@@ -34,13 +35,18 @@ class Store:
     Every method translates what the filesystem raises into errors of
     :mod:`remote_models.errors` that name the location. Methods may be called
     from several threads at once.
+
+    Attributes:
+        credential_errors: What making the filesystem raises when credentials are no good.
     """
+
+    credential_errors: ClassVar[tuple[type[Exception], ...]] = ()
 
     def __init__(self, filesystem: AbstractFileSystem) -> None:
         self._filesystem = filesystem
 
-    def head(self, location: Location) -> ObjectInfo:
-        """Return the size of the object at ``location``.
+    def head(self, location: Location, *, version: str | None = None) -> ObjectInfo:
+        """Return the size of the object at ``location``, or of a version of it.
 
         Raises:
             ModelNotFoundError: nothing, or only a folder, is there.
