@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
-from remote_models.errors import IntegrityError
+from remote_models.errors import IntegrityError, StorageError
 from remote_models.storage._location import Location
 from remote_models.storage._staging import StagedFile
 from remote_models.storage._store import Store
@@ -37,10 +38,11 @@ class Publication:
         """
         with self._store.errors(location):
             staged = self._store.stage(location, size, if_absent=self._if_absent)
-            self._staged.append((location, staged))
-            written = 0
-            for chunk in chunks:
-                written += len(chunk)
+        self._staged.append((location, staged))
+        written = 0
+        for chunk in chunks:  # whose own errors are not the store's
+            written += len(chunk)
+            with self._store.errors(location):
                 staged.write(chunk)
         if written != size:
             raise IntegrityError(
@@ -70,13 +72,18 @@ class Publication:
             on_commit(location, version)
 
     def discard(self) -> None:
-        """Drop every file that is not committed."""
-        while self._staged:
-            location, staged = self._staged.pop()
-            with self._store.errors(location):
-                staged.discard()
-        while self._directories:
-            self._store.remove_directory(self._directories.pop())
+        """Drop every file that is not committed, even if one of them resists."""
+        with ExitStack() as stack:  # which runs all of them, the last one first
+            for directory in self._directories:
+                stack.callback(self._store.remove_directory, directory)
+            for location, staged in self._staged:
+                stack.callback(self._discard, location, staged)
+            self._directories.clear()
+            self._staged.clear()
+
+    def _discard(self, location: Location, staged: StagedFile) -> None:
+        with self._store.errors(location):
+            staged.discard()
 
     def __enter__(self) -> Self:
         return self
@@ -87,4 +94,10 @@ class Publication:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.discard()
+        if error is None:
+            self.discard()
+            return
+        try:
+            self.discard()
+        except StorageError as leftover:  # must not hide what went wrong first
+            error.add_note(f"Bytes of the failed save may be left behind: {leftover}")
