@@ -23,6 +23,7 @@ from remote_models.errors import (
     ManifestError,
     ModelExistsError,
     ModelNotFoundError,
+    StorageError,
 )
 from remote_models.formats import Format
 from remote_models.manifest import (
@@ -101,8 +102,7 @@ def publish(
         switch = _Switch(store, location, earlier, coming, overwrite=overwrite)
         with switch:
             publication.commit(switch.record)
-            for path in coming.empty_directories:
-                store.make_directory(folder.join(path))
+            switch.make_directories()
             switch.finish()
     _delete_stale(store, folder, earlier, switch.manifest)
     return switch.manifest
@@ -150,12 +150,14 @@ class _Earlier:
     """What is at the location before the save.
 
     ``present`` says whether anything is, ``None`` where one may not look;
-    ``stored`` is its manifest, if it has a readable one.
+    ``stored`` is its manifest, if it has a readable one; ``is_bare`` says that an
+    artifact is there without any manifest.
     """
 
     location: Location
     stored: StoredManifest | None
     present: bool | None
+    is_bare: bool = False
 
     @classmethod
     def look(cls, store: Store, location: Location, layout: Layout) -> _Earlier:
@@ -184,7 +186,8 @@ class _Earlier:
         else:
             return cls(location=location, stored=stored, present=True)
         target = location.join(_SAVED_MODEL) if layout is Layout.DIRECTORY else location
-        return cls(location=location, stored=None, present=_is_present(store, target))
+        present = _is_present(store, target)
+        return cls(location=location, stored=None, present=present, is_bare=present)
 
     def check(self, *, overwrite: bool) -> None:
         """Refuse early what the store's exclusive create would refuse at the commit."""
@@ -226,27 +229,44 @@ class _Switch:
         self._overwrite = overwrite
         self._versions: dict[str, str] = {}
         self._committed: list[Location] = []
+        self._directories: list[Location] = []
         self._announced = False
         self.manifest = coming
 
     def __enter__(self) -> Self:
         alone = len(self.manifest.files) == 1 and not self._earlier.candidates
         if not alone:  # a single first file appears in one step: there is nothing to announce
-            self._write(
-                StoredManifest(
-                    current=self._earlier.stored.current if self._earlier.stored else None,
-                    pending=(*self._pending(), self.manifest),
-                ),
-                if_absent=not self._overwrite,
-            )
-            self._announced = True
+            self._announce()
         return self
+
+    def _announce(self) -> None:
+        announcement = StoredManifest(
+            current=self._earlier.stored.current if self._earlier.stored else None,
+            pending=(*self._pending(), self.manifest),
+        )
+        # An error may come although the store has taken the announcement. With
+        # an exclusive create it may be another writer's, and is left alone.
+        self._announced = self._overwrite
+        try:
+            self._write(announcement, if_absent=not self._overwrite)
+        except BaseException as error:
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
+        self._announced = True
 
     def record(self, location: Location, version: str | None) -> None:
         """Remember a file that has become visible."""
         self._committed.append(location)
         if version is not None:
             self._versions[location.path] = version
+
+    def make_directories(self) -> None:
+        """Make the folders without a file, and those around them."""
+        for path in self.manifest.empty_directories:
+            for each in (*reversed(_parents(path)), path):
+                directory = self._folder.join(each)
+                if self._store.make_directory(directory):
+                    self._directories.append(directory)
 
     def finish(self) -> None:
         """Write the manifest of the new artifact alone: the commit mark."""
@@ -262,15 +282,32 @@ class _Switch:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if kind is None:
+        if error is None:
             return
+        try:
+            self._take_back()
+        except StorageError as leftover:  # must not hide what went wrong first
+            error.add_note(f"The failed save could not be taken back: {leftover}")
+
+    def _take_back(self) -> None:
         if self._earlier.present is False:
-            for location in reversed(self._committed):
-                self._store.delete(location)
-            if self._announced:
-                self._store.delete(self._where)
-        elif self._announced and not self._committed and self._earlier.stored is not None:
+            self._delete_everything()
+        elif self._announced and not self._committed:
+            self._restore_manifest()
+
+    def _delete_everything(self) -> None:
+        for location in reversed(self._committed):
+            self._store.delete(location)
+        if self._announced or self._committed:
+            self._store.delete(self._where)
+        while self._directories:
+            self._store.remove_directory(self._directories.pop())
+
+    def _restore_manifest(self) -> None:
+        if self._earlier.stored is not None:
             self._write(self._earlier.stored)
+        elif self._earlier.is_bare:
+            self._store.delete(self._where)
 
     def _pending(self) -> Sequence[Manifest]:
         return self._earlier.stored.pending if self._earlier.stored else ()
