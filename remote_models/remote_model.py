@@ -329,16 +329,24 @@ class RemoteModel:
             failures: list[RemoteModelsError] = []
             for manifest in stored.candidates:
                 try:
-                    return read(manifest)
+                    paths = read(manifest)
                 except (IntegrityError, ModelNotFoundError) as error:
                     failures.append(error)
                     _empty(directory)
+                else:
+                    self._settle(manifest)
+                    return paths
             latest = self._reread()
             if attempt == _ATTEMPTS or (latest == stored and not stored.pending):
                 raise self._failure(stored, failures[0])
             stored = latest
             time.sleep(_BACKOFF_SECONDS * attempt)
         raise AssertionError("unreachable")
+
+    def _settle(self, manifest: Manifest) -> None:
+        """Describe from now on what was read, which may be newer than what was opened."""
+        self._stored = StoredManifest(current=manifest)
+        self.files = {entry.path: entry.size for entry in manifest.files}
 
     def _reread(self) -> StoredManifest:
         stored = read_stored_manifest(
