@@ -48,7 +48,8 @@ def read_chunks(
     """
     settings = settings or TransferSettings()
     if size == 0:
-        store.head(location)  # an empty file that is missing must not pass for present
+        # An empty file that is missing must not pass for present.
+        store.head(location, version=version)
         return
     ranges = [
         (start, min(start + settings.chunk_size, size))
