@@ -20,6 +20,7 @@
     │   ├── UnsafeFormatError
     │   └── GenerationError
     ├── ArgumentError (ValueError)
+    ├── TensorNotFoundError (KeyError)
     └── MissingDependencyError (ImportError)
 
 ``IntegrityError`` is deliberately no ``ValueError`` and no ``OSError``: code
@@ -46,6 +47,7 @@ __all__ = [
     "StorageError",
     "StoreFullError",
     "StoreUnavailableError",
+    "TensorNotFoundError",
     "UnrecognizedFormatError",
     "UnsafeFormatError",
 ]
@@ -159,6 +161,10 @@ class GenerationError(FormatError):
 
 class ArgumentError(RemoteModelsError, ValueError):
     """An argument has a value that cannot work, or contradicts another."""
+
+
+class TensorNotFoundError(RemoteModelsError, KeyError):
+    """The artifact has no tensor of this name."""
 
 
 class MissingDependencyError(RemoteModelsError, ImportError):

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from remote_models.storage._location import Location
 from remote_models.storage._plan import ByteRange, PlanSettings, plan_requests
@@ -27,7 +27,7 @@ class RangeSettings:
             ranges themselves come on top: they are what was asked for.
     """
 
-    plan: PlanSettings = PlanSettings()
+    plan: PlanSettings = field(default_factory=PlanSettings)
     max_concurrency: int = 16
     memory_budget: int = 256 * 1024 * 1024
 
@@ -90,8 +90,10 @@ def _fetch(
         held = 0
         try:
             while waiting or flying:
-                while waiting and len(flying) < workers and (
-                    not flying or held + waiting[0].size <= settings.memory_budget
+                while (
+                    waiting
+                    and len(flying) < workers
+                    and (not flying or held + waiting[0].size <= settings.memory_budget)
                 ):
                     request = waiting.popleft()
                     held += request.size
@@ -110,9 +112,7 @@ class _Assembly:
     def __init__(self, ranges: Sequence[ByteRange]) -> None:
         self._ranges = ranges
         self._order = sorted(range(len(ranges)), key=lambda index: ranges[index])
-        self._starts = [
-            (ranges[index].file, ranges[index].start) for index in self._order
-        ]
+        self._starts = [(ranges[index].file, ranges[index].start) for index in self._order]
         self._buffers: dict[int, bytearray] = {}
         self._missing = {index: ranges[index].size for index in range(len(ranges))}
         self._first = 0

@@ -1,0 +1,279 @@
+"""Read tensors, or rows of them, as verified byte ranges."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from remote_models.errors import FormatError, IntegrityError, MissingDependencyError
+from remote_models.row_selection import RowSelection, select_rows
+from remote_models.storage import ByteRange, PinnedFile, Store, read_ranges
+from remote_models.tensors import DIGEST_SIZE, Piece, StoredTensor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Selection", "TensorReader"]
+
+_ML_DTYPES = ("bfloat16", "float8_e4m3fn", "float8_e5m2")
+
+_PACKED = ("int4", "uint4")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A tensor and the index into it."""
+
+    entry: StoredTensor
+    index: Any = Ellipsis
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Part:
+    """Bytes ``start`` to ``stop`` of a piece, counted from the piece's first byte."""
+
+    entry: StoredTensor
+    piece: Piece
+    start: int
+    stop: int
+
+    def widened(self, block_size: int) -> ByteRange:
+        """Return the range of whole blocks around the part."""
+        first = self.start // block_size * block_size
+        last = min(-(-self.stop // block_size) * block_size, self.piece.nbytes)
+        offset = self.piece.offset
+        return ByteRange(self.piece.file, offset + first, offset + last)
+
+
+@dataclass(kw_only=True)
+class TensorReader:
+    """Reads ranges of an artifact's files and checks them block by block.
+
+    Attributes:
+        store: Where the files are.
+        where: The artifact's URL, for messages.
+        files: Where each file lies, and which version of it the manifest pins.
+        block_size: Bytes per block of the digests.
+        verify: Whether bytes that nothing vouches for are refused.
+        decode_strings: Turns the stored form of ``count`` strings into bytes objects.
+        check_unverified: Called before bytes are used that nothing vouches for.
+    """
+
+    store: Store
+    where: str
+    files: Mapping[str, PinnedFile]
+    block_size: int
+    verify: bool
+    decode_strings: Callable[[bytes, int], list[bytes]]
+    check_unverified: Callable[[], None]
+    _dtypes: dict[str, np.dtype[Any]] = field(default_factory=dict, repr=False)
+
+    def numpy_dtype(self, entry: StoredTensor) -> np.dtype[Any]:
+        """Return the dtype of what reading ``entry`` returns.
+
+        Raises:
+            MissingDependencyError: it needs ml_dtypes, which is not installed.
+        """
+        if entry.dtype == "string":
+            return np.dtype(object)
+        if entry.dtype not in self._dtypes:
+            self._dtypes[entry.dtype] = _numpy_dtype(entry.dtype)
+        return self._dtypes[entry.dtype]
+
+    def read(self, selection: Selection) -> Any:
+        """Return what an index selects: an array, or an element where it selects one.
+
+        Raises:
+            IndexError: the index is out of bounds or not supported.
+            IntegrityError: the bytes fail verification, or nothing vouches for them.
+            StorageError: the store refused or failed.
+        """
+        entry = selection.entry
+        rows = select_rows(entry.shape, selection.index)
+        if entry.dtype == "string" or not entry.shape or rows.is_everything:
+            whole = self._read_whole(entry)
+            return whole if selection.index is Ellipsis else whole[selection.index]
+        return self._read_rows(entry, rows)
+
+    def read_many(self, entries: Sequence[StoredTensor]) -> Iterator[tuple[int, NDArray[Any]]]:
+        """Yield ``(index, array)`` for each entry, as each arrives."""
+        parts: list[_Part] = []
+        owners: list[int] = []
+        for index, entry in enumerate(entries):
+            for piece in entry.pieces:
+                parts.append(_Part(entry=entry, piece=piece, start=0, stop=piece.nbytes))
+                owners.append(index)
+        pending = {index: len(entry.pieces) for index, entry in enumerate(entries)}
+        arrived: dict[int, list[tuple[Piece, bytearray | memoryview]]] = {}
+        for number, data in self._read_parts(parts):
+            owner = owners[number]
+            arrived.setdefault(owner, []).append((parts[number].piece, data))
+            pending[owner] -= 1
+            if not pending[owner]:
+                yield owner, self._assemble(entries[owner], arrived.pop(owner))
+
+    def _read_whole(self, entry: StoredTensor) -> NDArray[Any]:
+        ((_, array),) = self.read_many([entry])
+        return array
+
+    def _read_rows(self, entry: StoredTensor, rows: RowSelection) -> Any:
+        """Read the rows in ``rows.unique`` and apply the index to them."""
+        dtype = self.numpy_dtype(entry)
+        table = np.zeros((len(rows.unique), *entry.shape[1:]), dtype)
+        parts = [part for piece in entry.pieces for part in self._row_parts(entry, piece, rows)]
+        for number, data in self._read_parts(parts):
+            _fill(table, rows, parts[number], data)
+        return rows.apply(table)
+
+    def _row_parts(self, entry: StoredTensor, piece: Piece, rows: RowSelection) -> Iterator[_Part]:
+        """Yield the runs of adjacent blocks that hold the rows of a piece."""
+        if piece.shape[1:] != entry.shape[1:]:
+            raise FormatError(
+                "rows of a tensor that is partitioned along other axes cannot be read alone",
+                where=f"{self.where} ({entry.label})",
+                hint="Read all of it with np.asarray()",
+            )
+        row_bytes = _row_bytes(piece)
+        wanted = rows.between(piece.origin[0], piece.origin[0] + piece.shape[0]) - piece.origin[0]
+        if not row_bytes or not wanted.size:
+            return
+        unit = self.block_size if piece.digests else row_bytes
+        first, last = wanted * row_bytes // unit, (wanted * row_bytes + row_bytes - 1) // unit
+        # A run ends where the next row begins beyond the block after the last one.
+        ends = np.flatnonzero(first[1:] > last[:-1] + 1)
+        for low, high in zip([0, *(ends + 1)], [*ends, len(wanted) - 1], strict=True):
+            start, stop = int(first[low]) * unit, (int(last[high]) + 1) * unit
+            yield _Part(entry=entry, piece=piece, start=start, stop=min(stop, piece.nbytes))
+
+    def _read_parts(self, parts: Sequence[_Part]) -> Iterator[tuple[int, bytearray | memoryview]]:
+        """Yield the verified bytes of each part, as each arrives."""
+        self._refuse_unverifiable(parts)
+        ranges = [part.widened(self.block_size) for part in parts]
+        for number, data in read_ranges(self.store, self.files, ranges):
+            part, wide = parts[number], ranges[number]
+            checked = self._verified(part, wide, data)
+            start = part.piece.offset + part.start - wide.start
+            whole = start == 0 and part.stop - part.start == len(checked)
+            yield (
+                number,
+                checked if whole else memoryview(checked)[start : start + part.stop - part.start],
+            )
+
+    def _refuse_unverifiable(self, parts: Sequence[_Part]) -> None:
+        bare = next((p for p in parts if p.piece.nbytes and not p.piece.digests), None)
+        if bare is None:
+            return
+        if self.verify:
+            raise IntegrityError(
+                "nothing vouches for these bytes",
+                where=f"{self.where} ({bare.entry.label})",
+                hint="Adopt the model to get a manifest, or open it with verify=False",
+            )
+        self.check_unverified()
+
+    def _verified(self, part: _Part, wide: ByteRange, data: bytearray) -> bytearray:
+        piece = part.piece
+        if not piece.digests:
+            return data
+        if self._matches(piece, wide, data):
+            return data
+        version = self.files[piece.file].version
+        if version is not None:
+            # Replaced since, but the store still holds the version that is pinned.
+            location = self.files[piece.file].location
+            again = self.store.read(location, wide.start, wide.stop, version=version)
+            if len(again) == len(data) and self._matches(piece, wide, again):
+                return bytearray(again)
+        raise IntegrityError(
+            "the bytes are not those that the manifest vouches for",
+            where=f"{self.where} ({part.entry.label})",
+            expected=f"the digests of bytes {wide.start} to {wide.stop} of {piece.file}",
+            found="others",
+            hint="Open the model again if it was replaced meanwhile, or restore the file",
+        )
+
+    def _matches(self, piece: Piece, wide: ByteRange, data: bytes | bytearray) -> bool:
+        view = memoryview(data)
+        first = (wide.start - piece.offset) // self.block_size
+        for number in range(-(-len(view) // self.block_size)):
+            block = view[number * self.block_size : (number + 1) * self.block_size]
+            at = (first + number) * DIGEST_SIZE
+            if hashlib.sha256(block).digest() != piece.digests[at : at + DIGEST_SIZE]:
+                return False
+        return True
+
+    def _assemble(
+        self, entry: StoredTensor, pieces: Sequence[tuple[Piece, bytearray | memoryview]]
+    ) -> NDArray[Any]:
+        if entry.dtype == "string":
+            return self._assemble_strings(entry, pieces)
+        dtype = self.numpy_dtype(entry)
+        if len(pieces) == 1 and pieces[0][0].shape == entry.shape:
+            return np.frombuffer(pieces[0][1], dtype).reshape(entry.shape)
+        whole = np.zeros(entry.shape, dtype)
+        for piece, data in pieces:
+            block = tuple(
+                slice(first, first + length)
+                for first, length in zip(piece.origin, piece.shape, strict=True)
+            )
+            whole[block] = np.frombuffer(data, dtype).reshape(piece.shape)
+        return whole
+
+    def _assemble_strings(
+        self, entry: StoredTensor, pieces: Sequence[tuple[Piece, bytearray | memoryview]]
+    ) -> NDArray[Any]:
+        whole = np.empty(entry.shape, object)
+        for piece, data in pieces:
+            strings = self.decode_strings(bytes(data), math.prod(piece.shape))
+            block = np.empty(len(strings), object)
+            block[:] = strings
+            target = tuple(
+                slice(first, first + length)
+                for first, length in zip(piece.origin, piece.shape, strict=True)
+            )
+            whole[target] = block.reshape(piece.shape)
+        return whole
+
+
+def _row_bytes(piece: Piece) -> int:
+    return piece.nbytes // piece.shape[0] if piece.shape[0] else 0
+
+
+def _fill(
+    table: NDArray[Any], rows: RowSelection, part: _Part, data: bytearray | memoryview
+) -> None:
+    """Copy the rows that lie in a part into their places in the table."""
+    row_bytes = _row_bytes(part.piece)
+    origin = part.piece.origin[0]
+    begin, end = origin + -(-part.start // row_bytes), origin + part.stop // row_bytes
+    view = memoryview(data)
+    for low, high in rows.runs(begin, end):
+        offset = (int(rows.unique[low]) - origin) * row_bytes - part.start
+        chunk = view[offset : offset + (high - low) * row_bytes]
+        table[low:high] = np.frombuffer(chunk, table.dtype).reshape(table[low:high].shape)
+
+
+def _numpy_dtype(name: str) -> np.dtype[Any]:
+    if name in _PACKED:
+        raise FormatError(
+            f"{name} is stored two elements to a byte, which NumPy cannot hold",
+            where="dtype",
+            hint="Load the model with Keras",
+        )
+    if name not in _ML_DTYPES:
+        return np.dtype(name).newbyteorder("<")
+    try:
+        ml_dtypes = importlib.import_module("ml_dtypes")
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"{name} needs ml_dtypes, which is not installed",
+            hint="pip install 'remote_models[ml-dtypes]'",
+        ) from error
+    dtype: np.dtype[Any] = np.dtype(getattr(ml_dtypes, name))
+    return dtype
