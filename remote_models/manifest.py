@@ -34,8 +34,11 @@ from remote_models._strict_json import (
     canonical_json,
     parse_json,
 )
+from remote_models._tensor_table import check_ranges, parse_tensors
 from remote_models.digest import format_digest, is_sha256, sha256_hex
+from remote_models.documents import StoredDocument
 from remote_models.errors import ArgumentError, ManifestError
+from remote_models.tensors import StoredTensor
 
 __all__ = [
     "DIRECTORY_MANIFEST",
@@ -128,6 +131,9 @@ class Manifest:
         files: Every file, sorted by path.
         empty_directories: Folders without a file, which a store of objects
             cannot hold and a download makes again.
+        tensors: Every tensor in the files, where it lies and what vouches for it.
+        block_size: Bytes per block of the tensors' digests; 0 without tensors.
+        documents: Where the model's configuration lies in the files.
     """
 
     format: str
@@ -137,6 +143,9 @@ class Manifest:
     files: Sequence[FileEntry]
     metadata: Mapping[str, Any] = field(default_factory=dict)
     empty_directories: Sequence[RelativePath] = ()
+    tensors: Sequence[StoredTensor] = ()
+    block_size: int = 0
+    documents: Sequence[StoredDocument] = ()
     # The document it was read from, unknown members included. No argument, so that
     # dataclasses.replace() cannot carry it over to other values.
     _source: bytes | None = field(default=None, init=False, repr=False, compare=False)
@@ -190,6 +199,11 @@ class Manifest:
             document["metadata"] = dict(self.metadata)
         if self.empty_directories:
             document["empty_directories"] = list(self.empty_directories)
+        if self.tensors:
+            document["block_size"] = self.block_size
+            document["tensors"] = [tensor.to_json() for tensor in self.tensors]
+        if self.documents:
+            document["documents"] = [each.to_json() for each in self.documents]
         return document
 
     @classmethod
@@ -204,6 +218,7 @@ class Manifest:
         _check_schema(document)
         if "pending" in document:
             raise malformed("pending", "nothing: it belongs to the stored document", "a member")
+        tensors, block_size = parse_tensors(document)
         manifest = cls(
             format=text_field(document.get("format"), "format"),
             layout=_layout(document.get("layout")),
@@ -220,8 +235,21 @@ class Manifest:
                     array_field(document.get("empty_directories", []), "empty_directories")
                 )
             ),
+            documents=tuple(
+                StoredDocument.from_json(entry, where=f"documents[{index}]")
+                for index, entry in enumerate(
+                    array_field(document.get("documents", []), "documents")
+                )
+            ),
+            tensors=tensors,
+            block_size=block_size,
         )
         _check_paths(manifest)
+        check_ranges(
+            manifest.tensors,
+            manifest.documents,
+            {entry.path: entry.size for entry in manifest.files},
+        )
         try:
             source = canonical_json(document)
         except NOT_CANONICAL as error:

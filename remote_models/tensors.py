@@ -27,6 +27,7 @@ from remote_models.errors import ManifestError
 __all__ = [
     "DIGEST_SIZE",
     "DTYPE_BITS",
+    "MIN_BLOCK_SIZE",
     "Piece",
     "Role",
     "StoredTensor",
@@ -37,7 +38,9 @@ __all__ = [
 DIGEST_SIZE = 32
 """Bytes of one block's SHA-256."""
 
-_MIN_BLOCK = 64 * 1024
+MIN_BLOCK_SIZE = 64 * 1024
+"""Bytes of a block at least: of smaller ones the digests would outweigh the data."""
+
 _MAX_BLOCKS = 1024
 
 _MAX_DIMENSIONS = 32
@@ -223,7 +226,7 @@ def choose_block_size(nbytes: int) -> int:
     row of a large embedding costs a thousandth of the model, and a manifest stays
     below 100 kB.
     """
-    size = _MIN_BLOCK
+    size = MIN_BLOCK_SIZE
     while size * _MAX_BLOCKS < nbytes:
         size *= 2
     return size
