@@ -65,13 +65,13 @@ def parse_json(data: bytes) -> object:
 
 
 def _check_nesting(value: object) -> None:
-    level = [value]
-    for _ in range(MAX_NESTING + 1):
+    level = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(MAX_NESTING):
         level = [
             child
             for node in level
-            if isinstance(node, (dict, list))
             for child in (node.values() if isinstance(node, dict) else node)
+            if isinstance(child, (dict, list))
         ]
         if not level:
             return
