@@ -122,6 +122,8 @@ class OptimizerNames:
     'optimizer/velocity/conv1/kernel'
     >>> name("training/Adam/conv1/kernel/v:0")  # Keras 2, legacy optimizers
     'optimizer/velocity/conv1/kernel'
+    >>> name("m/conv1/kernel:0")  # Keras 2, made before training
+    'optimizer/momentum/conv1/kernel'
     >>> name("Adam/iter:0")
     'optimizer/iteration'
     """
@@ -151,9 +153,12 @@ class OptimizerNames:
         )
 
     def _slot_of_known_weight(self, parts: list[str]) -> str | None:
-        """Match ``OPTIMIZER/SLOT/WEIGHT`` and the legacy ``OPTIMIZER/WEIGHT/SLOT``."""
-        for start in range(1, min(len(parts), _MAX_SCOPES)):
-            if (weight := "/".join(parts[start:])) in self._weights:
+        """Match ``OPTIMIZER/SLOT/WEIGHT`` and the legacy ``OPTIMIZER/WEIGHT/SLOT``.
+
+        The optimizer's name is missing where its variables were made before training.
+        """
+        for start in range(min(len(parts), _MAX_SCOPES)):
+            if start and (weight := "/".join(parts[start:])) in self._weights:
                 return optimizer_slot_name(parts[start - 1], weight, optimizer=parts[0])
             if (weight := "/".join(parts[start:-1])) in self._weights:
                 return optimizer_slot_name(parts[-1], weight, optimizer=parts[0])
@@ -202,13 +207,13 @@ def unique_names(tensors: Iterable[StoredTensor]) -> list[StoredTensor]:
 
 def _slot_by_its_word(parts: list[str]) -> str | None:
     """Match the two Keras 2 orders by the slot's word alone, the weight being unknown."""
-    if len(parts) < 3:
-        return None
-    optimizer, *rest = parts
-    if _is_slot(rest[0]):
-        return optimizer_slot_name(rest[0], "/".join(rest[1:]), optimizer=optimizer)
-    if _is_slot(rest[-1]):
-        return optimizer_slot_name(rest[-1], "/".join(rest[:-1]), optimizer=optimizer)
+    for start in (1, 0):
+        if len(parts) > start + 1 and _is_slot(parts[start]):
+            return optimizer_slot_name(
+                parts[start], "/".join(parts[start + 1 :]), optimizer=parts[0]
+            )
+    if len(parts) > 2 and _is_slot(parts[-1]):
+        return optimizer_slot_name(parts[-1], "/".join(parts[1:-1]), optimizer=parts[0])
     return None
 
 

@@ -1,0 +1,130 @@
+"""The protocol buffers that TensorFlow writes, without TensorFlow.
+
+Sources: tensor_bundle.proto, trackable_object_graph.proto (tensorflow/core/protobuf)
+and tensor_shape.proto, tensor_slice.proto, versions.proto (tensorflow/core/framework).
+Only the fields that are read are declared.
+
+The descriptors are built at run time in a private pool: protobuf refuses two
+definitions of one file in its default pool, which TensorFlow fills, and code that
+``protoc`` generated runs on few versions of protobuf only. Importing protobuf
+costs 0.2 s or more, so it happens with the first message.
+
+Texts are declared as bytes: a stranger's need not be UTF-8.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from remote_models.errors import UnrecognizedFormatError
+
+__all__ = ["parse_message"]
+
+_PACKAGE = "remote_models"
+
+_SCALARS = {"int32": 5, "int64": 3, "bytes": 12, "fixed32": 7}
+"""Numbers of the types in ``FieldDescriptorProto.Type``."""
+
+_MESSAGE = 11
+
+_MESSAGES: dict[str, tuple[tuple[int, str, str], ...]] = {
+    "BundleHeaderProto": (
+        (1, "num_shards", "int32"),
+        (2, "endianness", "int32"),
+        (3, "version", "VersionDef"),
+    ),
+    "VersionDef": (
+        (1, "producer", "int32"),
+        (2, "min_consumer", "int32"),
+        (3, "bad_consumers", "int32*"),
+    ),
+    "BundleEntryProto": (
+        (1, "dtype", "int32"),
+        (2, "shape", "TensorShapeProto"),
+        (3, "shard_id", "int32"),
+        (4, "offset", "int64"),
+        (5, "size", "int64"),
+        (6, "crc32c", "fixed32"),
+        (7, "slices", "TensorSliceProto*"),
+    ),
+    "TensorShapeProto": ((2, "dim", "Dim*"), (3, "unknown_rank", "int32")),
+    "Dim": ((1, "size", "int64"),),
+    "TensorSliceProto": ((1, "extent", "Extent*"),),
+    "Extent": ((1, "start", "int64"), (2, "length", "int64")),
+    "TrackableObjectGraph": ((1, "nodes", "TrackableObject*"),),
+    "TrackableObject": (
+        (1, "children", "ObjectReference*"),
+        (2, "attributes", "SerializedTensor*"),
+        (3, "slot_variables", "SlotVariableReference*"),
+    ),
+    "ObjectReference": ((1, "node_id", "int32"), (2, "local_name", "bytes")),
+    "SerializedTensor": (
+        (1, "name", "bytes"),
+        (2, "full_name", "bytes"),
+        (3, "checkpoint_key", "bytes"),
+    ),
+    "SlotVariableReference": (
+        (1, "original_variable_node_id", "int32"),
+        (2, "slot_name", "bytes"),
+        (3, "slot_variable_node_id", "int32"),
+    ),
+}
+"""Message to its fields: number, name, type; ``*`` marks a repeated field.
+
+Enumerations and booleans are declared as int32: they are the same on the wire.
+"""
+
+
+def parse_message(name: str, data: bytes, *, where: str) -> Any:
+    """Return the message of type ``name`` that ``data`` holds.
+
+    Raises:
+        UnrecognizedFormatError: it holds no such message.
+    """
+    from google.protobuf.message import (  # type: ignore[import-untyped,unused-ignore]
+        DecodeError,
+    )
+
+    message = _message_class(name)()
+    try:
+        message.ParseFromString(data)
+    except DecodeError as error:
+        raise UnrecognizedFormatError(
+            "a damaged protocol buffer", where=where, expected=name
+        ) from error
+    return message
+
+
+@cache
+def _message_class(name: str) -> Any:
+    from google.protobuf import (  # type: ignore[import-untyped,unused-ignore]
+        message_factory,
+    )
+
+    return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"{_PACKAGE}.{name}"))
+
+
+@cache
+def _pool() -> Any:
+    from google.protobuf import descriptor_pb2, descriptor_pool
+
+    # proto2 in the syntax of all, so that absent fields can be told from zeros.
+    file = descriptor_pb2.FileDescriptorProto(
+        name="remote_models.proto", package=_PACKAGE, syntax="proto2"
+    )
+    for name, fields in _MESSAGES.items():
+        message = file.message_type.add(name=name)
+        for number, field, kind in fields:
+            message.field.add(name=field, number=number, **_type(kind))
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return pool
+
+
+def _type(kind: str) -> dict[str, Any]:
+    label = 3 if kind.endswith("*") else 1  # LABEL_REPEATED, LABEL_OPTIONAL
+    kind = kind.removesuffix("*")
+    if kind in _SCALARS:
+        return {"label": label, "type": _SCALARS[kind]}
+    return {"label": label, "type": _MESSAGE, "type_name": f".{_PACKAGE}.{kind}"}
