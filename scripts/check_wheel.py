@@ -14,13 +14,8 @@ from pathlib import Path
 import remote_models as rm
 from remote_models.errors import MissingDependencyError
 
-# Only these stand for what an extra brings; everything else must import without.
-_NEED_EXTRAS = {
-    "remote_models.frameworks.keras",
-    "remote_models.frameworks.tf_keras",
-    "remote_models.storage._gcs",
-    "remote_models.storage._s3",
-}
+# Modules below these may want what an extra brings; all others must import without.
+_MAY_NEED_EXTRAS = ("remote_models.frameworks.", "remote_models.storage._")
 _FOREIGN = ("keras", "tensorflow", "tf_keras", "s3fs", "gcsfs", "botocore")
 _ARCHITECTURE = {"class_name": "Sequential", "config": {"name": "m", "layers": []}}
 
@@ -42,9 +37,14 @@ def main() -> None:
 
 def _import_modules() -> None:
     for module in pkgutil.walk_packages(rm.__path__, "remote_models."):
-        # __main__ would run the command line.
-        if module.name not in _NEED_EXTRAS and not module.name.endswith("__main__"):
+        if module.name.endswith("__main__"):  # would run the command line
+            continue
+        try:
             importlib.import_module(module.name)
+        except ModuleNotFoundError as error:
+            ours = (error.name or "").startswith("remote_models")
+            if ours or not module.name.startswith(_MAY_NEED_EXTRAS):
+                raise
     present = [name for name in _FOREIGN if name in sys.modules]
     if present:
         sys.exit(f"imported without being asked for: {present}")
