@@ -96,7 +96,7 @@ def _line(progress: TransferProgress, columns: int) -> str:
     room = max(columns - 1 - len(progress.operation) - 1 - len(numbers), 10)
     url = "".join(each if each.isprintable() else "?" for each in progress.url)
     url = url if len(url) <= room else f"...{url[3 - room :]}"
-    return f"{progress.operation} {url}{numbers}"
+    return f"{progress.operation} {url}{numbers}"[: columns - 1]
 
 
 def _time(progress: TransferProgress) -> str:

@@ -28,7 +28,7 @@ from remote_models.errors import (
 from remote_models.manifest import Layout, Manifest
 from remote_models.remote_model import RemoteModel, VerifyReport
 
-__all__ = ["main"]
+__all__ = ["FAILED", "INTEGRITY", "INTERRUPTED", "NOT_FOUND", "OK", "USAGE", "main"]
 
 OK, FAILED, USAGE, NOT_FOUND, INTEGRITY = range(5)
 INTERRUPTED = 130
