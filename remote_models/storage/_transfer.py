@@ -56,7 +56,7 @@ def read_chunks(
         for start in range(0, size, settings.chunk_size)
     ]
     workers = min(settings.max_concurrency, len(ranges))
-    if workers == 1:
+    if len(ranges) == 1:
         yield read_exactly(store, location, *ranges[0], version)
         return
     with ThreadPoolExecutor(workers, thread_name_prefix="remote_models") as pool:
