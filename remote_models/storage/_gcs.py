@@ -9,6 +9,7 @@ when its upload is finished, whole or not at all.
 
 from __future__ import annotations
 
+import io
 import json
 import secrets
 from contextlib import suppress
@@ -27,6 +28,7 @@ from remote_models.errors import (
     CredentialsError,
     ModelExistsError,
     RemoteModelsError,
+    StorageError,
     StoreUnavailableError,
 )
 from remote_models.storage._errors import translate
@@ -128,7 +130,8 @@ class GCSStore(Store):
 
     def _row(self, error: Exception, location: Location) -> _Row | None:
         if isinstance(error, HttpError):
-            return _BY_CODE.get(int(error.code)) if error.code else None
+            unknown = (StorageError, f"the store answered with status {error.code}", None)
+            return _BY_CODE.get(int(error.code or 0), unknown)
         if isinstance(error, FileNotFoundError) and not self._has_bucket(location):
             return BucketNotFoundError, "the bucket does not exist", "Make it first"
         for kind, row in _BY_TYPE:
@@ -149,6 +152,13 @@ class GCSStore(Store):
         except (OSError, HttpError, google_auth.GoogleAuthError):
             return True
         return True
+
+
+class _Body(io.BytesIO):
+    """Bytes to send; aiohttp warns of plain ones, and closes a file that gcsfs sends again."""
+
+    def close(self) -> None:
+        self.seek(0)
 
 
 class GCSStagedFile(StagedFile):
@@ -206,7 +216,7 @@ class GCSStagedFile(StagedFile):
             self._upload_url,
             uploadType="multipart",
             headers={"Content-Type": f'multipart/related; boundary="{boundary}"'},
-            data=head.encode() + bytes(self._buffer) + f"\r\n--{boundary}--".encode(),
+            data=_Body(head.encode() + self._buffer + f"\r\n--{boundary}--".encode()),
             json_out=True,
             **self._condition,
         )
@@ -227,7 +237,7 @@ class GCSStagedFile(StagedFile):
         stop = self._sent + length
         content_range = f"bytes {self._sent}-{stop - 1}/{self._size}"
         _, body = self._gcs.call(
-            "PUT", self._session, headers={"Content-Range": content_range}, data=chunk
+            "PUT", self._session, headers={"Content-Range": content_range}, data=_Body(chunk)
         )
         self._sent = stop
         answer: bytes = body

@@ -21,6 +21,10 @@ class MemoryStore(Store):
         filesystem = cast("MemoryFileSystem", self._filesystem)
         return MemoryStagedFile(filesystem, self._key(location), if_absent=if_absent)
 
+    def _key(self, location: Location) -> str:
+        # fsspec takes "::" in a name for a chain of URLs and leaves out the slash.
+        return f"/{location.path.strip('/')}"
+
     def make_directory(self, location: Location) -> bool:
         key = self._key(location)
         if key in self._filesystem.pseudo_dirs:
