@@ -1,0 +1,1 @@
+"""Bytes at URLs: the same contract for every store."""
