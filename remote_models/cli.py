@@ -15,13 +15,21 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, TextIO
 
-from remote_models._api import list_models, open_model, pull_model, push_model, verify_model
+from remote_models._api import (
+    ModelListing,
+    list_models,
+    open_model,
+    pull_model,
+    push_model,
+    verify_model,
+)
 from remote_models._progress_bar import CLEAR_LINE, format_size, is_terminal
 from remote_models._version import __version__
 from remote_models.errors import (
     ArgumentError,
     FormatError,
     IntegrityError,
+    ManifestError,
     ModelNotFoundError,
     RemoteModelsError,
 )
@@ -219,9 +227,11 @@ def _ls(options: argparse.Namespace) -> int:
     try:
         remote = open_model(options.url, storage_options=storage_options)
     except (ModelNotFoundError, ArgumentError):
-        return _ls_models(options, storage_options)
+        return _ls_models(options, list_models(options.url, storage_options=storage_options))
+    except ManifestError as error:
+        return _ls_models(options, _listings_despite(error, options.url, storage_options))
     if remote.manifest is None and not _is_artifact(remote):
-        return _ls_models(options, storage_options)
+        return _ls_models(options, list_models(options.url, storage_options=storage_options))
     entries = remote.manifest.files if remote.manifest else ()
     digests = {str(entry.path): entry.sha256 for entry in entries}
     files = sorted(remote.files.items())
@@ -231,6 +241,19 @@ def _ls(options: argparse.Namespace) -> int:
         for path, size in files:
             _print(f"{format_size(size):>10}  {digests.get(path, '-')[:12]:<12}  {path}")
     return OK
+
+
+def _listings_despite(
+    error: ManifestError, url: str, storage_options: dict[str, Any]
+) -> Sequence[ModelListing]:
+    """List a folder without a manifest: what is wrong is a name that none could hold."""
+    try:
+        listings = list_models(url, storage_options=storage_options)
+    except ModelNotFoundError:
+        raise error from None
+    if any(listing.path == "." and listing.has_manifest for listing in listings):
+        raise error
+    return listings
 
 
 def _is_artifact(remote: RemoteModel) -> bool:
@@ -243,8 +266,7 @@ def _is_artifact(remote: RemoteModel) -> bool:
     return True
 
 
-def _ls_models(options: argparse.Namespace, storage_options: dict[str, Any]) -> int:
-    listings = list_models(options.url, storage_options=storage_options)
+def _ls_models(options: argparse.Namespace, listings: Sequence[ModelListing]) -> int:
     if options.json:
         _print_json([asdict(listing) for listing in listings])
     elif not options.quiet:
@@ -348,10 +370,9 @@ def _print(line: str) -> None:
 
 
 def _print_errors(lines: Iterable[str]) -> None:
-    if is_terminal(sys.stderr):
-        sys.stderr.write(CLEAR_LINE)  # a progress bar may stand there
+    clear = CLEAR_LINE if is_terminal(sys.stderr) else ""  # a progress bar may stand there
     for line in lines:
-        print(_harmless(line, sys.stderr), file=sys.stderr)
+        print(f"{clear}{_harmless(line, sys.stderr)}", file=sys.stderr)
 
 
 def _harmless(text: str, stream: TextIO | None) -> str:

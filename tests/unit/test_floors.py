@@ -57,7 +57,7 @@ ONLY_HERE: Mapping[str, frozenset[str]] = {
     "tensorflow": frozenset({"frameworks", "callbacks", "serving"}),
     "tf_keras": frozenset({"frameworks", "callbacks", "serving"}),
     "h5py": frozenset({"formats", "frameworks._h5_optimizer"}),
-    "zipfile": frozenset({"formats"}),
+    "zipfile": frozenset({"formats", "_api._export"}),
     "botocore": frozenset({"storage._s3", "testing"}),
     "boto3": frozenset({"testing"}),
     "s3fs": frozenset({"storage._s3", "testing"}),
@@ -71,7 +71,8 @@ ONLY_HERE: Mapping[str, frozenset[str]] = {
 
 ``google`` is gcsfs' authentication in one place and protobuf in the other;
 ``requests`` is what gcsfs' authentication raises. Keras 3 fails to restore an
-optimizer from HDF5, which ``frameworks._h5_optimizer`` makes good.
+optimizer from HDF5, which ``frameworks._h5_optimizer`` makes good. ``_api._export``
+writes an ``.npz``; what is read of zip files is read in ``formats``.
 """
 
 MAX_LINES = 400

@@ -139,6 +139,7 @@ STORED = st.builds(
 )
 
 
+@settings(max_examples=50)
 @given(manifests())
 def test_a_manifest_that_is_written_is_the_one_that_is_read(manifest: Manifest) -> None:
     again = Manifest.from_json(json.loads(manifest.to_bytes()))
@@ -148,6 +149,7 @@ def test_a_manifest_that_is_written_is_the_one_that_is_read(manifest: Manifest) 
     assert again.digest == manifest.digest
 
 
+@settings(max_examples=50)
 @given(STORED)
 def test_a_stored_manifest_that_is_written_is_the_one_that_is_read(stored: StoredManifest) -> None:
     data = stored.to_bytes()
@@ -157,6 +159,7 @@ def test_a_stored_manifest_that_is_written_is_the_one_that_is_read(stored: Store
     assert [each.digest for each in again.candidates] == [each.digest for each in stored.candidates]
 
 
+@settings(max_examples=50)
 @given(manifests())
 def test_a_file_entry_that_is_written_is_the_one_that_is_read(manifest: Manifest) -> None:
     for entry in manifest.files:
