@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 
 from remote_models.storage._errors import missing_parent, translate
 from remote_models.storage._location import Location
 from remote_models.storage._staging import StagedFile
-from remote_models.storage._store import ObjectInfo, Store
+from remote_models.storage._store import ObjectInfo, Store, absence_as_such
 
 __all__ = ["LocalStagedFile", "LocalStore"]
 
@@ -30,7 +30,7 @@ class LocalStore(Store):
     """
 
     def head(self, location: Location, *, version: str | None = None) -> ObjectInfo:
-        with self.errors(location), _absence_as_such():
+        with self.errors(location), absence_as_such():
             if os.path.isdir(location.path):
                 raise IsADirectoryError(location.path)
             return ObjectInfo(size=os.stat(location.path).st_size)
@@ -92,7 +92,7 @@ class LocalStore(Store):
                     raise
 
     def _read(self, key: str, start: int, stop: int, version: str | None) -> bytes:
-        with _absence_as_such(), open(key, "rb") as file:
+        with open(key, "rb") as file:
             file.seek(start)
             return file.read(stop - start)
 
@@ -152,15 +152,6 @@ class LocalStagedFile(StagedFile):
             os.replace(self._staging, self._path)
             return
         os.unlink(self._staging)
-
-
-@contextmanager
-def _absence_as_such() -> Iterator[None]:
-    """To a reader, a folder at the place of a file or the reverse means: no such file."""
-    try:
-        yield
-    except (IsADirectoryError, NotADirectoryError) as error:
-        raise FileNotFoundError(errno.ENOENT, "no such file") from error
 
 
 def _raise_unless_absent(error: OSError) -> None:

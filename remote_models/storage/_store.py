@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,16 @@ from remote_models.storage._errors import translate
 from remote_models.storage._location import Location
 from remote_models.storage._staging import SpooledStagedFile, StagedFile
 
-__all__ = ["ObjectInfo", "Store"]
+__all__ = ["ObjectInfo", "Store", "absence_as_such"]
+
+
+@contextmanager
+def absence_as_such() -> Iterator[None]:
+    """To a reader, a folder at the place of a file or the reverse means: no such file."""
+    try:
+        yield
+    except (IsADirectoryError, NotADirectoryError) as error:
+        raise FileNotFoundError(errno.ENOENT, "no such file") from error
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +61,7 @@ class Store:
         Raises:
             ModelNotFoundError: nothing, or only a folder, is there.
         """
-        with self.errors(location):
+        with self.errors(location), absence_as_such():
             info = self._filesystem.info(self._key(location))
             if info["type"] != "file":
                 raise FileNotFoundError(location.path)
@@ -68,7 +78,7 @@ class Store:
         """
         if start >= stop:
             return b""
-        with self.errors(location):
+        with self.errors(location), absence_as_such():
             return self._read(self._key(location), start, stop, version)
 
     def list(self, location: Location) -> Mapping[str, int]:
