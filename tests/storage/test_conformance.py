@@ -510,7 +510,7 @@ class StoreConformance(ABC):
             store.read(location, 0, 1)
 
 
-class TestLocalStore(StoreConformance):
+class LocalConformance(StoreConformance):
     merges_slashes = "POSIX: several slashes are one"
 
     @pytest.fixture
@@ -533,6 +533,19 @@ class TestLocalStore(StoreConformance):
     def uploads(self, base: Location) -> Sequence[str]:
         return [str(path) for path in Path(base.path).rglob("*.remote-models-staging")]
 
+
+class TestAnyFileSystem(LocalConformance):
+    """What the port promises of a file system that it knows nothing of."""
+
+    blind_to_races = "fsspec has no exclusive creation that every file system keeps"
+    names_buckets = False
+
+    @pytest.fixture
+    def store(self, base: Location) -> Store:
+        return Store(fsspec.filesystem("file", auto_mkdir=True))
+
+
+class TestLocalStore(LocalConformance):
     def test_folders_of_a_failed_publication_go(self, store: Store, base: Location) -> None:
         (Path(base.path) / "mine").mkdir()
         with Publication(store) as publication:
