@@ -1,0 +1,188 @@
+"""docs/manifest.md: its examples are manifests, its commands run, its numbers are the code's."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from remote_models import _fields, _strict_json
+from remote_models.formats import Format
+from remote_models.manifest import (
+    SCHEMA,
+    FileEntry,
+    Layout,
+    Manifest,
+    RelativePath,
+    StoredManifest,
+)
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "manifest.md"
+TEXT = DOCUMENT.read_text(encoding="utf-8")
+
+BLOCKS = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(language: str) -> list[str]:
+    return [match[2] for match in BLOCKS.finditer(TEXT) if match[1] == language]
+
+
+EXAMPLES = blocks("json")
+COMMANDS = blocks("sh")
+
+
+def read(example: str) -> StoredManifest:
+    return StoredManifest.from_bytes(example.encode(), where=DOCUMENT.name)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
+def test_every_example_is_a_manifest(example: str) -> None:
+    stored = read(example)
+    assert StoredManifest.from_bytes(stored.to_bytes(), where="u") == stored
+    for manifest in stored.candidates:
+        assert manifest.format in [each.value for each in Format]
+        assert list(manifest.files) == sorted(manifest.files, key=lambda entry: entry.path)
+
+
+def test_each_layout_and_each_state_has_an_example() -> None:
+    kinds = {
+        (stored.candidates[0].layout, stored.current is not None, bool(stored.pending))
+        for stored in map(read, EXAMPLES)
+    }
+    assert kinds == {
+        (Layout.FILE, True, False),
+        (Layout.DIRECTORY, True, False),
+        (Layout.FILE, True, True),
+        (Layout.FILE, False, True),
+    }
+
+
+def test_every_member_is_described() -> None:
+    described = set(re.findall(r"^\| `(\w+)` \| (?:MUST|MAY) \|", TEXT, re.MULTILINE))
+    entry = FileEntry(path=RelativePath("a"), size=0, sha256="", version="")
+    manifest = Manifest(
+        format="", layout=Layout.FILE, created="", producer={}, files=[entry],
+        metadata={"a": 1}, empty_directories=[RelativePath("b")],
+    )  # fmt: skip
+    assert described == {*manifest.to_json(), *entry.to_json(), "pending"}
+
+
+def test_every_format_is_named() -> None:
+    (row,) = re.findall(r"^\| `format` .*$", TEXT, re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", row)) - {"format"} == {each.value for each in Format}
+
+
+@pytest.mark.parametrize(
+    ("number", "sentence"),
+    [
+        (SCHEMA, "the integer {}"),
+        (_strict_json.MAX_NESTING, "more than {} objects and arrays"),
+        (_strict_json._MAX_DIGITS, "whole numbers of more than {} digits"),
+        (_strict_json.MAX_MANIFEST_BYTES // 2**20, "more than {} MiB"),
+        (_fields._MAX_PATH_BYTES, "at most {} bytes long in UTF-8"),
+    ],
+)
+def test_the_numbers_are_those_of_the_code(number: int, sentence: str) -> None:
+    assert sentence.format(number) in TEXT
+
+
+def test_every_link_has_its_heading() -> None:
+    headings = re.findall(r"^#+ (.+)$", TEXT, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    links = set(re.findall(r"\]\(#([\w-]+)\)", TEXT))
+    assert links
+    assert links <= anchors
+
+
+def test_the_examples_that_are_kept_are_where_it_says() -> None:
+    (folder,) = re.findall(r"`(tests/manifests/[\w-]+/)`", TEXT)
+    assert list((DOCUMENT.parents[1] / folder).glob("*.json"))
+
+
+# Checking by hand
+
+
+FILES = {"saved_model.pb": b"graph", "variables/été 1.index": b"", "variables/v.data": b"data"}
+
+
+@pytest.fixture
+def artifact(tmp_path: Path) -> Manifest:
+    """A directory artifact in the working directory."""
+    for name, data in FILES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    manifest = Manifest(
+        format="saved_model",
+        layout=Layout.DIRECTORY,
+        created="2026-03-14T09:26:53Z",
+        producer={"tf_keras": "2.21.0"},
+        metadata={"note": "é\u2028 \" \\ \n\t\x01 😀", "rate": 0.1, "none": None, "Z": [1, 1.5]},
+        files=[
+            FileEntry(
+                path=RelativePath(name), size=len(data), sha256=hashlib.sha256(data).hexdigest()
+            )
+            for name, data in sorted(FILES.items())
+        ],
+    )  # fmt: skip
+    (tmp_path / "manifest.json").write_bytes(manifest.to_bytes())
+    return manifest
+
+
+def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    for tool in ("jq", "sha256sum"):
+        if tool in command and shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed")
+    command = command.replace("python3", f"'{sys.executable}'")
+    return subprocess.run(
+        ["/bin/sh", "-c", command], cwd=folder, capture_output=True, text=True, timeout=60,
+        check=False,
+    )  # fmt: skip
+
+
+def commands(text: str) -> str:
+    (found,) = (command for command in COMMANDS if text in command)
+    return found
+
+
+def test_every_command_is_tested() -> None:
+    assert len(COMMANDS) == 4
+
+
+def test_sha256sum_checks_the_files(artifact: Manifest, tmp_path: Path) -> None:
+    result = shell(commands("--check"), tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.splitlines() == [f"{name}: OK" for name in sorted(FILES)]
+    (tmp_path / "saved_model.pb").write_bytes(b"grapf")
+    damaged = shell(commands("--check"), tmp_path)
+    assert damaged.returncode == 1
+    assert "saved_model.pb: FAILED" in damaged.stdout
+
+
+@pytest.mark.parametrize("command", ["sha256sum < manifest", "jq -jcS", "hashlib"])
+def test_the_digest_can_be_made_by_hand(artifact: Manifest, tmp_path: Path, command: str) -> None:
+    result = shell(commands(command), tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert f"sha256:{result.stdout[:64]}" == artifact.digest
+
+
+@pytest.mark.parametrize("command", ["jq -jcS", "hashlib"])
+def test_the_digest_can_be_made_by_hand_while_a_save_is_pending(
+    artifact: Manifest, tmp_path: Path, command: str
+) -> None:
+    stored = StoredManifest(current=artifact, pending=[artifact.with_files(artifact.files[:1])])
+    (tmp_path / "manifest.json").write_text(json.dumps(json.loads(stored.to_bytes()), indent=2))
+    assert f"sha256:{shell(commands(command), tmp_path).stdout[:64]}" == artifact.digest
+
+
+def test_python_checks_the_files(artifact: Manifest, tmp_path: Path) -> None:
+    (tmp_path / "variables/v.data").write_bytes(b"DATA")
+    result = shell(commands("hashlib"), tmp_path)
+    assert result.stdout.splitlines()[1:] == [
+        "OK saved_model.pb", "FAILED variables/v.data", "OK variables/été 1.index"
+    ]  # fmt: skip
