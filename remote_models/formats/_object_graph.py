@@ -51,6 +51,9 @@ _OPTIMIZER_CHILDREN = ({b"_iterations", b"_variables"}, {b"iter", b"decay"})
 _MAX_NAME = 1024
 """Characters of a name at most; a longer one is nobody's."""
 
+_MAX_NODES = 1024 * 1024
+"""Nodes at most, and a quarter of the children; a variable has about three nodes."""
+
 _TF1_ROLES = {
     "global_step": Role.OTHER,
     "beta1_power": Role.OPTIMIZER,
@@ -95,6 +98,8 @@ class _Graph:
     def __init__(self, data: bytes, *, where: str) -> None:
         self._where = where
         self._nodes: Any = parse_message("TrackableObjectGraph", data, where=where).nodes
+        self._refuse_above(_MAX_NODES, len(self._nodes))
+        self._refuse_above(4 * _MAX_NODES, sum(len(node.children) for node in self._nodes))
         self._children = [
             [(child.local_name, self._number(child.node_id)) for child in node.children]
             for node in self._nodes
@@ -155,6 +160,12 @@ class _Graph:
                     found.add(child)
                     waiting.append(child)
         return found
+
+    def _refuse_above(self, most: int, found: int) -> None:
+        if found > most:
+            raise UnrecognizedFormatError(
+                "the object graph is too large", where=self._where, expected=most, found=found
+            )
 
     def _number(self, number: int) -> int:
         if not 0 <= number < len(self._nodes):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -512,6 +514,15 @@ class TestObjectGraph:
     def test_a_malformed_graph_is_refused(self, graph: bytes) -> None:
         assert "memory://m: _CHECKPOINTABLE_OBJECT_GRAPH: " in refusal(with_graph(graph, {}))
 
+    @pytest.mark.parametrize(
+        "graph", [b"\x0a\x00" * 1_100_000, node() + message(1, b"\x0a\x00" * 4_200_000)]
+    )
+    def test_a_graph_of_nothing_is_refused_fast(self, graph: bytes) -> None:
+        files = with_graph(graph, {})
+        start = time.process_time()
+        assert "the object graph is too large" in refusal(files)
+        assert time.process_time() - start < 5
+
     def test_a_graph_that_is_no_string_is_refused(self) -> None:
         assert "malformed object graph" in refusal(bundle({GRAPH: entry()}, bytes(4)))
 
@@ -617,6 +628,14 @@ def mutated(original: bytes, data: st.DataObject) -> bytes:
             | st.sampled_from([b"\xff" * 9 + b"\x01", b"\xff\xff\xff\xff\x0f"])
         )
     return bytes(changed)
+
+
+def test_protobuf_is_imported_only_when_a_checkpoint_is_parsed() -> None:
+    program = (
+        "import sys; from remote_models.formats import _tensor_bundle;"
+        "sys.exit(any(name in sys.modules for name in ('google.protobuf', 'tensorflow', 'keras')))"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
 def test_a_large_index_is_read_in_linear_time() -> None:
