@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import doctest
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from types import ModuleType
 
 import pytest
 from hypothesis import given, settings
@@ -29,6 +31,7 @@ from formats.bundles import (
     number,
     string_tensor,
     table,
+    varint,
     with_graph,
 )
 from remote_models.errors import (
@@ -37,12 +40,14 @@ from remote_models.errors import (
     IntegrityError,
     UnrecognizedFormatError,
 )
+from remote_models.formats import _crc32c, _names, _slices
 from remote_models.formats._crc32c import masked_crc32c
 from remote_models.formats._slices import slice_key, tiles
 from remote_models.formats._string_tensor import decode_strings, string_checksum
 from remote_models.formats._table import read_table
 from remote_models.formats._tensor import Piece, Role, StoredTensor
 from remote_models.formats._tensor_bundle import check_piece, index_checkpoint
+from remote_models.formats._varint import read_varint
 
 FULL = None
 
@@ -143,6 +148,27 @@ class TestTable:
     def test_a_key_has_a_limit(self) -> None:
         with pytest.raises(UnrecognizedFormatError, match="does not fit"):
             read_table(table({b"k" * 100_000: b""}), where="t")
+
+
+@pytest.mark.parametrize("module", [_crc32c, _names, _slices])
+def test_examples_hold(module: ModuleType) -> None:
+    done = doctest.testmod(module)
+    assert done.attempted
+    assert not done.failed
+
+
+@given(st.integers(0, 2**64 - 1), st.binary(max_size=3))
+def test_numbers_come_back(value: int, rest: bytes) -> None:
+    data = b"x" + varint(value) + rest
+    end = len(data) - len(rest)
+    assert read_varint(data, 1, len(data), where="t") == (value, end)
+    with pytest.raises(UnrecognizedFormatError):
+        read_varint(data, 1, end - 1, where="t")
+
+
+def test_numbers_have_64_bits() -> None:
+    with pytest.raises(UnrecognizedFormatError, match="a number does not end"):
+        read_varint(b"\xff" * 9 + b"\x02", 0, 10, where="t")
 
 
 class TestEntries:
@@ -307,6 +333,7 @@ class TestSlices:
         [
             (LEFT,),
             (LEFT, LEFT),
+            (LEFT, RIGHT, RIGHT),
             (LEFT, ((0, 2), (2, 2))),
             (LEFT, ((0, 2), (0, 4))),
             (LEFT, ((0, 2), (1, 4))),
@@ -457,6 +484,19 @@ class TestObjectGraph:
         assert self.described(graph, b"i", b"m", b"w") == {
             "i": ("optimizer/iteration", Role.OPTIMIZER),
             "m": ("optimizer/momentum/dense/kernel", Role.OPTIMIZER),
+            "w": ("dense/kernel", Role.WEIGHT),
+        }
+
+    def test_weights_that_an_optimizer_knows_stay_weights(self) -> None:
+        graph = (
+            node(children={b"model": 1, b"optimizer": 2})
+            + node(children={b"w": 3})
+            + node(children={b"model": 1, b"mine": 4})
+            + node(key=b"w", name=b"dense/kernel")
+            + node(key=b"m", name=b"mine")
+        )
+        assert self.described(graph, b"m", b"w") == {
+            "m": ("optimizer/mine", Role.OPTIMIZER),
             "w": ("dense/kernel", Role.WEIGHT),
         }
 
