@@ -101,10 +101,11 @@ def publish(
         coming = _stage(publication, folder, location, artifact, progress)
         switch = _Switch(store, location, earlier, coming, overwrite=overwrite)
         with switch:
-            publication.commit(switch.record)
+            publication.commit(switch.record, on_attempt=switch.attempt)
             switch.make_directories()
+            # While the manifest still names them: after a kill the next save finds them.
+            _delete_stale(store, folder, earlier, coming)
             switch.finish()
-    _delete_stale(store, folder, earlier, switch.manifest)
     return switch.manifest
 
 
@@ -228,6 +229,7 @@ class _Switch:
         self._earlier = earlier
         self._overwrite = overwrite
         self._versions: dict[str, str] = {}
+        self._attempted: list[Location] = []
         self._committed: list[Location] = []
         self._directories: list[Location] = []
         self._announced = False
@@ -253,6 +255,10 @@ class _Switch:
             self.__exit__(type(error), error, error.__traceback__)
             raise
         self._announced = True
+
+    def attempt(self, location: Location) -> None:
+        """Remember a file that becomes visible now, or has an uncertain fate if that fails."""
+        self._attempted.append(location)
 
     def record(self, location: Location, version: str | None) -> None:
         """Remember a file that has become visible."""
@@ -284,6 +290,8 @@ class _Switch:
     ) -> None:
         if error is None:
             return
+        if isinstance(error, ModelExistsError):  # a certain no: what is there is not ours
+            self._attempted = list(self._committed)
         try:
             self._take_back()
         except StorageError as leftover:  # must not hide what went wrong first
@@ -292,13 +300,16 @@ class _Switch:
     def _take_back(self) -> None:
         if self._earlier.present is False:
             self._delete_everything()
-        elif self._announced and not self._committed:
+        elif self._announced and not self._attempted:
             self._restore_manifest()
 
     def _delete_everything(self) -> None:
-        for location in reversed(self._committed):
+        # Without an announcement, what an exclusive create answered with an
+        # error may be another writer's file.
+        ours = self._attempted if self._overwrite or self._announced else self._committed
+        for location in reversed(ours):
             self._store.delete(location)
-        if self._announced or self._committed:
+        if self._announced or ours:
             self._store.delete(self._where)
         while self._directories:
             self._store.remove_directory(self._directories.pop())

@@ -51,21 +51,29 @@ class Publication:
             )  # fmt: skip
 
     def make_directory(self, location: Location) -> None:
-        """Make a folder where the store has folders; it goes if nothing is committed into it."""
+        """Make a folder where the store has folders; it goes again if the block fails."""
         if self._store.make_directory(location):
             self._directories.append(location)
 
-    def commit(self, on_commit: Callable[[Location, str | None], None]) -> None:
+    def commit(
+        self,
+        on_commit: Callable[[Location, str | None], None],
+        *,
+        on_attempt: Callable[[Location], None] = lambda _location: None,
+    ) -> None:
         """Make the files visible one after the other.
 
         Args:
             on_commit: Called after each file with its location and store version.
+            on_attempt: Called before each file with its location. When an error
+                follows other than ModelExistsError, the file may be visible or not.
 
         Raises:
             ModelExistsError: ``if_absent`` was asked for and a file is there already.
         """
         while self._staged:
             location, staged = self._staged[0]
+            on_attempt(location)
             with self._store.errors(location):
                 version = staged.commit()
             del self._staged[0]
@@ -95,6 +103,8 @@ class Publication:
         traceback: TracebackType | None,
     ) -> None:
         if error is None:
+            if not self._staged:
+                self._directories.clear()
             self.discard()
             return
         try:
