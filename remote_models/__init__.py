@@ -8,6 +8,7 @@ store; each is imported when it is needed.
 from remote_models._api import (
     ModelListing,
     UnverifiedModelWarning,
+    adopt_model,
     list_models,
     load_architecture,
     load_model,
@@ -35,6 +36,7 @@ __all__ = [
     "UnverifiedModelWarning",
     "VerifyReport",
     "__version__",
+    "adopt_model",
     "list_models",
     "load_architecture",
     "load_model",

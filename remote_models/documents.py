@@ -14,7 +14,16 @@ from remote_models._fields import (
 )
 from remote_models.digest import is_sha256
 
-__all__ = ["StoredDocument"]
+__all__ = ["KERAS_METADATA", "MODEL_CONFIG", "TRAINING_CONFIG", "StoredDocument"]
+
+MODEL_CONFIG = "model_config"
+"""The name of a JSON document: a model's ``class_name`` and ``config``."""
+
+TRAINING_CONFIG = "training_config"
+"""The name of a JSON document: what a legacy model was compiled with."""
+
+KERAS_METADATA = "keras_metadata"
+"""The name of a ``SavedMetadata`` message (tf_keras/protobuf/saved_metadata.proto)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,8 +31,7 @@ class StoredDocument:
     """A text or message inside an artifact that says what the model is.
 
     Attributes:
-        name: ``model_config`` (JSON: the architecture), ``training_config`` (JSON: how
-            it was compiled) or ``keras_metadata`` (a SavedMetadata message: both).
+        name: What it is: one of the names above.
         file: The file, relative to the artifact.
         offset: The first byte.
         nbytes: How many bytes.

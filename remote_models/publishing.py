@@ -9,13 +9,14 @@ artifact what it is.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from remote_models.digest import FileHasher
+from remote_models.documents import StoredDocument
 from remote_models.errors import (
     AccessDeniedError,
     BucketNotFoundError,
@@ -42,6 +43,8 @@ from remote_models.storage import (
     Publication,
     Store,
 )
+from remote_models.tensor_hashing import ArtifactHasher
+from remote_models.tensors import StoredTensor
 
 __all__ = ["Artifact", "publish"]
 
@@ -62,6 +65,8 @@ class Artifact:
         metadata: The user's own JSON object.
         files: The path of every file inside the artifact, and the local file.
         empty_directories: Folders without a file.
+        tensors: Where the tensors lie in the files; nothing vouches for them yet.
+        documents: Where the model's configuration lies in the files.
     """
 
     format: Format
@@ -71,6 +76,8 @@ class Artifact:
     metadata: Mapping[str, Any]
     files: Mapping[str, Path]
     empty_directories: Sequence[str] = ()
+    tensors: Sequence[StoredTensor] = ()
+    documents: Sequence[StoredDocument] = ()
 
 
 def publish(
@@ -119,17 +126,18 @@ def _stage(
     sizes = {path: local.stat().st_size for path, local in artifact.files.items()}
     meter = ProgressMeter("upload", str(location), sum(sizes.values()), progress)
     entries = []
+    hashers = ArtifactHasher(artifact.tensors)
     for path in _commit_order(artifact.files):
         for parent in reversed(_parents(path)):
             publication.make_directory(folder.join(parent))
-        hasher = hashlib.sha256()
+        hasher = hashers.of_file(path)
         chunks = _read_local(artifact.files[path], hasher, meter)
         publication.stage(folder.join(path), sizes[path], chunks)
         entries.append(
             FileEntry(
                 path=parse_relative_path(path, where="file name"),
                 size=sizes[path],
-                sha256=hasher.hexdigest(),
+                sha256=hasher.sha256(),
             )
         )
     return Manifest(
@@ -143,6 +151,9 @@ def _stage(
             parse_relative_path(path, where="folder name")
             for path in sorted(artifact.empty_directories)
         ),
+        tensors=hashers.tensors(),
+        block_size=hashers.block_size,
+        documents=artifact.documents,
     )
 
 
@@ -341,7 +352,7 @@ def _is_entry_point(path: str) -> bool:
     return path.startswith("saved_model.pb") or path.endswith((".index", ".json"))
 
 
-def _read_local(path: Path, hasher: hashlib._Hash, meter: ProgressMeter) -> Iterator[bytes]:
+def _read_local(path: Path, hasher: FileHasher, meter: ProgressMeter) -> Iterator[bytes]:
     with open(path, "rb") as file:
         while chunk := file.read(_CHUNK):
             hasher.update(chunk)

@@ -1,5 +1,6 @@
 """The public verbs."""
 
+from remote_models._api._adopt import adopt_model
 from remote_models._api._architectures import load_architecture, save_architecture
 from remote_models._api._artifacts import open_model, pull_model, push_model, verify_model
 from remote_models._api._fetch import UnverifiedModelWarning
@@ -10,6 +11,7 @@ from remote_models._api._weights import load_weights, save_weights
 __all__ = [
     "ModelListing",
     "UnverifiedModelWarning",
+    "adopt_model",
     "list_models",
     "load_architecture",
     "load_model",

@@ -25,13 +25,20 @@ def open_model(
     url: URL,
     *,
     manifest_digest: str | None = None,
+    manifest_url: URL | None = None,
+    verify: bool = True,
     storage_options: StorageOptions | None = None,
 ) -> RemoteModel:
     """Open an artifact by reading its manifest only; no framework is imported.
 
+    Without a manifest, names and shapes come from an index that is built when they are
+    asked for, by ranges of the files' structure, and nothing vouches for the bytes.
+
     Args:
         url: Where it was saved.
         manifest_digest: ``sha256:<hex>`` that the manifest must have.
+        manifest_url: Where the manifest lies, if not with the artifact.
+        verify: Whether reading tensors is refused where nothing vouches for them.
         storage_options: Arguments for the fsspec filesystem, as in pandas.
 
     Raises:
@@ -40,7 +47,13 @@ def open_model(
         StorageError: the store refused or failed.
     """
     location = Location.parse(url, storage_options)
-    return RemoteModel.open(open_store(location), location, manifest_digest=manifest_digest)
+    return RemoteModel.open(
+        open_store(location),
+        location,
+        manifest_digest=manifest_digest,
+        manifest_at=Location.parse(manifest_url, storage_options) if manifest_url else None,
+        verify=verify,
+    )
 
 
 def verify_model(
@@ -162,8 +175,15 @@ def push_model(
             overwrite=overwrite,
             metadata=source.metadata,
             progress=progress,
-            empty_directories=empty_directories_of(folder),
+            empty_directories=empty_directories_of(_with_empty_directories(source, folder)),
         )
+
+
+def _with_empty_directories(source: RemoteModel, copy: Path) -> Path:
+    """Return the folder to look for empty ones in: a copy has those that a manifest names."""
+    if source.is_verifiable or source.layout is Layout.FILE:
+        return copy
+    return Path(source.location.path)
 
 
 def _open_local(path: Path) -> RemoteModel:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from remote_models.errors import StoreFullError
+from remote_models.errors import FormatError, StoreFullError
 from remote_models.formats import Format
 
 __all__ = [
@@ -20,6 +20,8 @@ __all__ = [
     "make_temporary_directory",
     "temporary_directory",
 ]
+
+_PREFIX = ".remote_models-"
 
 LOCAL_NAMES = {
     Format.SAVED_MODEL: "model",
@@ -51,9 +53,27 @@ def empty_directories_of(folder: Path) -> list[str]:
     ]
 
 
+def refuse_reference_to_copy(folder: Path, where: str) -> None:
+    """Refuse a SavedModel whose graph reads a file of a temporary copy, soon to be gone.
+
+    TensorFlow makes one out of a loaded model whose asset it has lost sight of.
+
+    Raises:
+        FormatError: it does.
+    """
+    graph = folder / "saved_model.pb"
+    if graph.is_file() and f"/{_PREFIX}".encode() in graph.read_bytes():
+        raise FormatError(
+            "the model reads a file of the artifact that it was loaded from, "
+            "which would not be saved with it",
+            where=where,
+            hint="Load it with the classes of its custom layers (custom_objects=) and save again",
+        )
+
+
 def make_temporary_directory(parent: Path | None = None) -> Path:
     """Make an empty folder that nobody else can read, in ``parent`` or where they belong."""
-    return Path(tempfile.mkdtemp(prefix=".remote_models-", dir=parent))
+    return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
 
 
 @contextmanager

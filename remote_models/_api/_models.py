@@ -11,10 +11,12 @@ from remote_models._api._local_copy import (
     LOCAL_NAMES,
     empty_directories_of,
     files_of,
+    refuse_reference_to_copy,
     temporary_directory,
 )
 from remote_models._api._publish import publish_files
 from remote_models.errors import FormatError
+from remote_models.formats import Format
 from remote_models.frameworks import SaveOptions, choose_framework, framework_of
 from remote_models.manifest import Manifest
 from remote_models.storage import Location
@@ -77,6 +79,7 @@ def save_model(
     with temporary_directory() as folder:
         path = folder / LOCAL_NAMES[format]
         framework.save_model(model, path, format, options)
+        refuse_reference_to_copy(path, str(location))
         return publish_files(
             location,
             format,
@@ -86,6 +89,7 @@ def save_model(
             metadata=metadata,
             progress=progress,
             empty_directories=empty_directories_of(path),
+            description=framework.describe(model) if format is Format.KERAS else None,
         )
 
 
@@ -139,6 +143,7 @@ def load_model(
         model = chosen.load_model(
             artifact.path,
             what,
+            where=str(artifact.location),
             custom_objects=custom_objects,
             compile=compile,
             safe_mode=safe_mode,

@@ -6,17 +6,23 @@ import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
 from remote_models._api._arguments import Progress
 from remote_models._progress_bar import progress_callback
 from remote_models._version import __version__
-from remote_models.formats import Format
+from remote_models.formats import Format, Recognition
+from remote_models.frameworks import ModelDescription
 from remote_models.manifest import Layout, Manifest
 from remote_models.publishing import Artifact, publish
 from remote_models.storage import Location, open_store
 
+if TYPE_CHECKING:
+    from remote_models.documents import StoredDocument
+    from remote_models.formats.indexing import Index
+
 __all__ = ["publish_files"]
+
 
 _DIRECTORIES = {Format.SAVED_MODEL, Format.KERAS_DIRECTORY}
 
@@ -32,8 +38,11 @@ def publish_files(
     progress: Progress,
     created: str | None = None,
     empty_directories: Sequence[str] = (),
+    description: ModelDescription | None = None,
 ) -> Manifest:
     """Publish local files as one artifact, with a manifest, and return the manifest."""
+    what = Recognition(format=format)
+    index, documents = _index_copy(what, location.name, files, description)
     artifact = Artifact(
         format=format,
         layout=Layout.DIRECTORY if format in _DIRECTORIES else Layout.FILE,
@@ -46,6 +55,8 @@ def publish_files(
         metadata=metadata or {},
         files=files,
         empty_directories=empty_directories,
+        tensors=index.tensors,
+        documents=documents,
     )
     return publish(
         open_store(location),
@@ -54,3 +65,30 @@ def publish_files(
         overwrite=overwrite,
         progress=progress_callback(progress),
     )
+
+
+def _index_copy(
+    what: Recognition, name: str, files: Mapping[str, Path], description: ModelDescription | None
+) -> tuple[Index, Sequence[StoredDocument]]:
+    """Find the tensors and the configuration in local files.
+
+    Raises:
+        FormatError: a file is damaged.
+    """
+    from remote_models.formats.indexing import find_documents, index_artifact, with_variable_names
+
+    def open_file(path: str) -> IO[bytes]:
+        return files[path].open("rb")
+
+    sizes = {path: local.stat().st_size for path, local in files.items()}
+    index = index_artifact(
+        what,
+        sizes,
+        open_file,
+        name=name,
+        where=name,
+        architecture=description.architecture if description else None,
+    )
+    if description is not None and description.variables:
+        index = with_variable_names(index, description.variables, description.name)
+    return index, find_documents(what.format, sizes, open_file, name=name, where=name)

@@ -17,6 +17,9 @@ from remote_models.storage import Location
 
 __all__ = ["load_weights", "save_weights"]
 
+_NUMBERED = {Format.KERAS_WEIGHTS, Format.SHARDED_WEIGHTS}
+"""Formats that number the variables; the live model knows their names."""
+
 
 def save_weights(
     model: Any,
@@ -74,6 +77,7 @@ def save_weights(
             overwrite=overwrite,
             metadata=metadata,
             progress=progress,
+            description=framework.describe(model) if format in _NUMBERED else None,
         )
 
 
@@ -121,6 +125,7 @@ def load_weights(
             artifact.path,
             artifact.what,
             WeightsOptions(skip_mismatch=skip_mismatch, by_name=by_name),
+            where=str(artifact.location),
         )
         artifact.keep_for(model)
         return status

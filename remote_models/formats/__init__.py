@@ -1,4 +1,4 @@
-"""What the bytes of an artifact mean. Knows files, no Keras and no TensorFlow."""
+"""What the bytes of an artifact mean. Knows files and tensors, no Keras and no TensorFlow."""
 
 from remote_models.formats._format import Format, Recognition
 from remote_models.formats._json import shard_names

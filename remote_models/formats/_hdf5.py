@@ -20,6 +20,9 @@ __all__ = ["HDF5_MAGIC", "recognise_hdf5"]
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 """Format signature (HDF5 File Format Specification, section II.A)."""
 
+_DAMAGE = (OSError, RuntimeError, LookupError, ValueError, TypeError, OverflowError, MemoryError)
+"""What h5py raises on the way through a damaged file; found by changing bytes of good ones."""
+
 _MAX_GROUPS = 10_000
 """Groups looked at in search of weights; a file with more is not searched to its end."""
 
@@ -35,7 +38,9 @@ def recognise_hdf5(file: IO[bytes], *, where: str) -> Recognition:
     try:
         with h5py.File(file, "r") as root:
             return _recognise(root, where)
-    except (OSError, RuntimeError, KeyError) as error:
+    except UnrecognizedFormatError:
+        raise
+    except _DAMAGE as error:
         raise UnrecognizedFormatError(
             "a damaged HDF5 file", where=where, found=str(error), hint="Save or copy it again"
         ) from error

@@ -69,6 +69,13 @@ _MESSAGES: dict[str, tuple[tuple[int, str, str], ...]] = {
         (2, "slot_name", "bytes"),
         (3, "slot_variable_node_id", "int32"),
     ),
+    "SavedMetadata": ((1, "nodes", "SavedObject*"),),
+    "SavedObject": (
+        (2, "node_id", "int32"),
+        (3, "node_path", "bytes"),
+        (4, "identifier", "bytes"),
+        (5, "metadata", "bytes"),
+    ),
 }
 """Message to its fields: number, name, type; ``*`` marks a repeated field.
 

@@ -6,6 +6,7 @@ only, and a SavedModel need not hold a Keras model.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection
 from typing import IO
 
@@ -29,6 +30,9 @@ _ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 
 _PICKLE_PROTOCOLS = range(2, 6)
 
+_TABLE_MAGIC = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"
+"""Last bytes of a checkpoint's index (tensorflow/core/lib/io/table_options.h, format.h)."""
+
 _OTHERS: tuple[tuple[int, bytes, str, str], ...] = (
     (4, b"TFL3", "a TensorFlow Lite model", "Run it with LiteRT"),
     (0, b"\x93NUMPY", "a NumPy .npy array", "Open it with numpy.load"),
@@ -38,10 +42,10 @@ _OTHERS: tuple[tuple[int, bytes, str, str], ...] = (
     (257, b"ustar", "a tar archive", "Unpack it and push the directory that it holds"),
     (0, b"GGUF", "a GGUF model", "Run it with llama.cpp"),
     (8, b'{"', "a safetensors file", "Open it with the safetensors package"),
-    (0, b"<!DOCTYPE", "a web page", "Check the URL that it was downloaded from"),
-    (0, b"<html", "a web page", "Check the URL that it was downloaded from"),
     (0, b"version https://git-lfs", "a Git LFS pointer", "Fetch the file itself: git lfs pull"),
 )
+
+_MARKUP = (b"<!doctype", b"<html", b"<?xml")
 
 
 def recognise_file(file: IO[bytes], *, where: str) -> Recognition:
@@ -71,9 +75,21 @@ def recognise_file(file: IO[bytes], *, where: str) -> Recognition:
             where=where,
             hint="Load it where you trust it and save the model as .keras",
         )
+    if head.lstrip()[:16].lower().startswith(_MARKUP):
+        raise UnrecognizedFormatError(
+            "a web page or XML document, no Keras model",
+            where=where,
+            hint="Check the URL that it was downloaded from",
+        )
     for offset, magic, what, advice in _OTHERS:
         if head[offset : offset + len(magic)] == magic:
             raise UnrecognizedFormatError(f"{what}, no Keras model", where=where, hint=advice)
+    if _tail(file, len(_TABLE_MAGIC)) == _TABLE_MAGIC:
+        raise UnrecognizedFormatError(
+            "one file of a TensorFlow checkpoint",
+            where=where,
+            hint="Name the checkpoint's prefix: the part before '.index'",
+        )
     raise UnrecognizedFormatError(
         "neither HDF5 nor a .keras archive nor JSON: no Keras model, or a damaged one",
         where=where,
@@ -115,6 +131,12 @@ def recognise_directory(
     raise UnrecognizedFormatError(
         "a directory, but no model", where=where, found=sorted(names)[:5], hint=hint
     )
+
+
+def _tail(file: IO[bytes], size: int) -> bytes:
+    end = file.seek(0, os.SEEK_END)
+    file.seek(max(end - size, 0))
+    return file.read(size)
 
 
 def _is_pickle(head: bytes) -> bool:

@@ -1,6 +1,18 @@
 """Keras objects to artifacts on this machine and back: the only rooms that know Keras."""
 
 from remote_models.frameworks._choice import choose_framework, framework_of
-from remote_models.frameworks._framework import Framework, SaveOptions, WeightsOptions
+from remote_models.frameworks._framework import (
+    Framework,
+    ModelDescription,
+    SaveOptions,
+    WeightsOptions,
+)
 
-__all__ = ["Framework", "SaveOptions", "WeightsOptions", "choose_framework", "framework_of"]
+__all__ = [
+    "Framework",
+    "ModelDescription",
+    "SaveOptions",
+    "WeightsOptions",
+    "choose_framework",
+    "framework_of",
+]

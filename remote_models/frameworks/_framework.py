@@ -12,7 +12,7 @@ from typing import Any
 from remote_models.errors import FormatError, GenerationError
 from remote_models.formats import Format, Recognition
 
-__all__ = ["Framework", "SaveOptions", "WeightsOptions"]
+__all__ = ["Framework", "ModelDescription", "SaveOptions", "WeightsOptions"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +39,22 @@ class WeightsOptions:
     by_name: bool = False
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelDescription:
+    """What a live model tells of the variables that its weights file only numbers.
+
+    Attributes:
+        name: The model's own name.
+        variables: The framework's name of each variable by its key in the file, as far
+            as the framework tells.
+        architecture: The configuration, ``None`` for a model that has none.
+    """
+
+    name: str
+    variables: Mapping[str, str]
+    architecture: Mapping[str, Any] | None
+
+
 class Framework(ABC):
     """One generation of Keras. Every path is local."""
 
@@ -61,11 +77,12 @@ class Framework(ABC):
         path: Path,
         what: Recognition,
         *,
+        where: str,
         custom_objects: Mapping[str, Any] | None,
         compile: bool,
         safe_mode: bool,
     ) -> Any:
-        """Return the model in the artifact at ``path``."""
+        """Return the model in the artifact at ``path``, which came from ``where``."""
 
     @abstractmethod
     def save_weights(
@@ -75,9 +92,9 @@ class Framework(ABC):
 
     @abstractmethod
     def load_weights(
-        self, model: Any, path: Path, what: Recognition, options: WeightsOptions
+        self, model: Any, path: Path, what: Recognition, options: WeightsOptions, *, where: str
     ) -> Any:
-        """Read weights into ``model`` and return what the framework returns."""
+        """Read weights that came from ``where``; return what the framework returns."""
 
     @abstractmethod
     def to_json(self, model: Any) -> str:
@@ -88,6 +105,10 @@ class Framework(ABC):
         self, text: str, *, custom_objects: Mapping[str, Any] | None, safe_mode: bool
     ) -> Any:
         """Return a new model with the architecture in ``text`` and fresh weights."""
+
+    @abstractmethod
+    def describe(self, model: Any) -> ModelDescription:
+        """Return what is known of the variables of ``model``."""
 
     @contextmanager
     def naming_generation(self, what: Recognition, where: str) -> Iterator[None]:
@@ -103,17 +124,26 @@ class Framework(ABC):
                 raise
             raise self.other_generation(what, where, cause=error) from error
 
+    def no_keras_model(self, what: Recognition, where: str) -> FormatError:
+        """Return the error for a SavedModel that holds a graph and nothing of Keras."""
+        return FormatError(
+            f"{what.title}: it holds a TensorFlow program, but no Keras model",
+            where=where,
+            hint="Fetch it with 'remote-models pull' and open it with tf.saved_model.load",
+        )
+
     def other_generation(
         self, what: Recognition, where: str, *, cause: Exception | None = None
     ) -> GenerationError:
         """Return the error that names who can open an artifact of the other generation."""
-        writer = {2: "tf_keras", 3: "keras"}[what.generation or 5 - self.generation]
+        generation = what.generation or 5 - self.generation
+        writer = {2: "tf_keras", 3: "keras"}[generation]
         reason = f": {_first_line(cause)}" if cause is not None else ""
         return GenerationError(
             f"{what.title}, which {self.name} cannot open{reason}",
             where=where,
             hint=(
-                f"Open it with Keras {what.generation}: "
+                f"Open it with Keras {generation}: "
                 f"pip install {writer}, then pass framework={writer!r} or use a {writer} model"
             ),
         )

@@ -33,9 +33,7 @@ def variable_paths(model: Any) -> Mapping[str, str]:
 
 
 def _paths_of(model: Any, folder: str, entries: Mapping[str, object]) -> Mapping[str, str]:
-    paths = {
-        key: value.path for key, value in entries.items() if isinstance(value, keras.Variable)
-    }
+    paths = {key: value.path for key, value in entries.items() if isinstance(value, keras.Variable)}
     if not paths and folder.startswith("optimizer/"):
         # Optimizers store arrays, in the order of their variables.
         owner = model

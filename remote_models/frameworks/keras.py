@@ -12,7 +12,14 @@ import keras
 
 from remote_models.errors import ArgumentError, FormatError, MissingDependencyError
 from remote_models.formats import Format, Recognition
-from remote_models.frameworks._framework import Framework, SaveOptions, WeightsOptions
+from remote_models.frameworks._framework import (
+    Framework,
+    ModelDescription,
+    SaveOptions,
+    WeightsOptions,
+)
+from remote_models.frameworks._h5_optimizer import restore_optimizer
+from remote_models.frameworks._keras_state import variable_paths
 
 __all__ = ["Keras3"]
 
@@ -67,19 +74,25 @@ class Keras3(Framework):
         path: Path,
         what: Recognition,
         *,
+        where: str,
         custom_objects: Mapping[str, Any] | None,
         compile: bool,
         safe_mode: bool,
     ) -> Any:
+        if not what.has_keras_metadata:
+            raise self.no_keras_model(what, where)
         if what.format is Format.SAVED_MODEL:
-            raise self.other_generation(what, path.name)
-        with self.naming_generation(what, path.name):
-            return keras.saving.load_model(
+            raise self.other_generation(what, where)
+        with self.naming_generation(what, where):
+            model = keras.saving.load_model(
                 path,
                 custom_objects=dict(custom_objects) if custom_objects else None,
                 compile=compile,
                 safe_mode=safe_mode,
             )
+        if what.format is Format.H5 and what.generation == self.generation:
+            restore_optimizer(model, path)
+        return model
 
     def save_weights(
         self, model: Any, path: Path, format: Format, max_shard_size: float | None
@@ -96,12 +109,14 @@ class Keras3(Framework):
             model.save_weights(path, max_shard_size=max_shard_size)
 
     def load_weights(
-        self, model: Any, path: Path, what: Recognition, options: WeightsOptions
+        self, model: Any, path: Path, what: Recognition, options: WeightsOptions, *, where: str
     ) -> Any:
+        if not what.has_keras_metadata:
+            raise self.no_keras_model(what, where)
         if what.format in (Format.SAVED_MODEL, Format.CHECKPOINT):
-            raise self.other_generation(what, path.name)
+            raise self.other_generation(what, where)
         by_name = {"by_name": True} if options.by_name else {}
-        with self.naming_generation(what, path.name):
+        with self.naming_generation(what, where):
             return model.load_weights(path, skip_mismatch=options.skip_mismatch, **by_name)
 
     def to_json(self, model: Any) -> str:
@@ -116,3 +131,6 @@ class Keras3(Framework):
             custom_objects=dict(custom_objects) if custom_objects else None,
             safe_mode=safe_mode,
         )
+
+    def describe(self, model: Any) -> ModelDescription:
+        return ModelDescription(name=model.name, variables=variable_paths(model), architecture=None)

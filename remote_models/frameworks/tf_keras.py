@@ -1,7 +1,8 @@
-"""Keras 2 as tf_keras. Tried with tf_keras 2.16 to 2.21; public functions only."""
+"""Keras 2 as tf_keras. Tried with tf_keras 2.16 to 2.21; private names with 2.21 only."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,13 @@ import tf_keras
 
 from remote_models.errors import ArgumentError, FormatError
 from remote_models.formats import Format, Recognition
-from remote_models.frameworks._framework import Framework, SaveOptions, WeightsOptions
+from remote_models.frameworks._assets import track_assets
+from remote_models.frameworks._framework import (
+    Framework,
+    ModelDescription,
+    SaveOptions,
+    WeightsOptions,
+)
 
 __all__ = ["TFKeras"]
 
@@ -62,26 +69,25 @@ class TFKeras(Framework):
         path: Path,
         what: Recognition,
         *,
+        where: str,
         custom_objects: Mapping[str, Any] | None,
         compile: bool,
         safe_mode: bool,
     ) -> Any:
         if what.generation == 3 or what.format is Format.KERAS_DIRECTORY:
-            raise self.other_generation(what, path.name)
+            raise self.other_generation(what, where)
         if not what.has_keras_metadata:
-            raise FormatError(
-                f"{what.title}: it holds a TensorFlow program, but no Keras model",
-                where=path.name,
-                hint="Fetch it with 'remote-models pull' and open it with tf.saved_model.load",
-            )
+            raise self.no_keras_model(what, where)
         model = tf_keras.models.load_model(
             path,
             custom_objects=dict(custom_objects) if custom_objects else None,
             compile=compile,
             safe_mode=safe_mode,
         )
-        if what.format is Format.SAVED_MODEL and compile:
-            _restore_optimizer(model, path)
+        if what.format is Format.SAVED_MODEL:
+            track_assets(model)
+            if compile:
+                _restore_optimizer(model, path)
         return model
 
     def save_weights(
@@ -95,12 +101,16 @@ class TFKeras(Framework):
         model.save_weights(path)
 
     def load_weights(
-        self, model: Any, path: Path, what: Recognition, options: WeightsOptions
+        self, model: Any, path: Path, what: Recognition, options: WeightsOptions, *, where: str
     ) -> Any:
-        if what.generation == 3:
-            raise self.other_generation(what, path.name)
+        if what.format in (Format.SHARDED_WEIGHTS, Format.KERAS_DIRECTORY):
+            raise self.other_generation(what, where)
+        if not what.has_keras_metadata:
+            raise self.no_keras_model(what, where)
         by_name = {"by_name": True} if options.by_name else {}
-        return model.load_weights(path, skip_mismatch=options.skip_mismatch, **by_name)
+        # The layouts of both generations' weights agree for most layers.
+        with self.naming_generation(what, where):
+            return model.load_weights(path, skip_mismatch=options.skip_mismatch, **by_name)
 
     def to_json(self, model: Any) -> str:
         text: str = model.to_json()
@@ -112,6 +122,17 @@ class TFKeras(Framework):
         return tf_keras.models.model_from_json(
             text, custom_objects=dict(custom_objects) if custom_objects else None
         )
+
+    def describe(self, model: Any) -> ModelDescription:
+        try:
+            architecture = json.loads(model.to_json())
+        except NotImplementedError:  # a subclassed model without get_config
+            return ModelDescription(name=model.name, variables={}, architecture=None)
+        if model.optimizer is not None:
+            architecture["compile_config"] = {
+                "optimizer": tf_keras.optimizers.serialize(model.optimizer)
+            }
+        return ModelDescription(name=model.name, variables={}, architecture=architecture)
 
 
 def _restore_optimizer(model: Any, path: Path) -> None:
@@ -126,5 +147,8 @@ def _restore_optimizer(model: Any, path: Path) -> None:
         return
     if isinstance(optimizer, tf_keras.optimizers.Optimizer):
         optimizer.build(model.trainable_variables)
+    elif isinstance(optimizer, tf_keras.optimizers.legacy.Optimizer):
+        # Slots that are not there yet would be missing from the next save.
+        optimizer._create_all_weights(model.trainable_variables)  # noqa: SLF001 - as hdf5_format.py
     checkpoint = tf.train.Checkpoint(root=model)
     checkpoint.read(str(path / "variables" / "variables")).expect_partial()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import secrets
 from collections.abc import Mapping
@@ -34,6 +35,12 @@ class LocalStore(Store):
             if os.path.isdir(location.path):
                 raise IsADirectoryError(location.path)
             return ObjectInfo(size=os.stat(location.path).st_size)
+
+    def map(self, location: Location) -> memoryview | None:
+        with self.errors(location), absence_as_such(), open(location.path, "rb") as file:
+            if not os.fstat(file.fileno()).st_size:
+                return memoryview(b"")
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
 
     def list(self, location: Location) -> Mapping[str, int]:
         found: dict[str, int] = {}

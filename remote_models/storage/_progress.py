@@ -14,7 +14,7 @@ class TransferProgress:
     """One moment of a transfer.
 
     Attributes:
-        operation: ``"upload"``, ``"download"`` or ``"verify"``.
+        operation: ``"upload"``, ``"download"``, ``"verify"`` or ``"adopt"``.
         url: The model's URL, without credentials.
         transferred: Bytes moved so far.
         total: Bytes to move in all.

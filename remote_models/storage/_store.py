@@ -81,6 +81,14 @@ class Store:
         with self.errors(location), absence_as_such():
             return self._read(self._key(location), start, stop, version)
 
+    def map(self, location: Location) -> memoryview | None:
+        """Return a file mapped into memory, private to this process, or ``None``.
+
+        Only files of this machine can be mapped. Pages are read when they are looked
+        at; what is written to them stays in this process.
+        """
+        return None
+
     def list(self, location: Location) -> Mapping[str, int]:
         """Return the relative path and size of every object below ``location``.
 

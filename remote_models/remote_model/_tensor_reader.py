@@ -5,25 +5,35 @@ from __future__ import annotations
 import hashlib
 import importlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from remote_models.errors import FormatError, IntegrityError, MissingDependencyError
-from remote_models.row_selection import RowSelection, select_rows
-from remote_models.storage import ByteRange, PinnedFile, Store, read_ranges
+from remote_models.errors import (
+    FormatError,
+    IntegrityError,
+    MissingDependencyError,
+    ModelNotFoundError,
+)
+from remote_models.formats.indexing import check_piece, decode_strings
+from remote_models.remote_model._row_selection import RowSelection, select_rows
+from remote_models.storage import ByteRange, Location, PinnedFile, Store, read_ranges
 from remote_models.tensors import DIGEST_SIZE, Piece, StoredTensor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from remote_models.remote_model._model import RemoteModel
 
 __all__ = ["Selection", "TensorReader"]
 
 _ML_DTYPES = ("bfloat16", "float8_e4m3fn", "float8_e5m2")
 
 _PACKED = ("int4", "uint4")
+
+_Buffer = bytearray | memoryview
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,23 +66,26 @@ class TensorReader:
     """Reads ranges of an artifact's files and checks them block by block.
 
     Attributes:
+        owner: The artifact.
         store: Where the files are.
-        where: The artifact's URL, for messages.
-        files: Where each file lies, and which version of it the manifest pins.
+        files: Where each file lies.
+        versions: The object versions that the manifest pins, by path.
         block_size: Bytes per block of the digests.
         verify: Whether bytes that nothing vouches for are refused.
-        decode_strings: Turns the stored form of ``count`` strings into bytes objects.
-        check_unverified: Called before bytes are used that nothing vouches for.
     """
 
+    owner: RemoteModel
     store: Store
-    where: str
-    files: Mapping[str, PinnedFile]
+    files: Mapping[str, Location]
+    versions: Mapping[str, str]
     block_size: int
     verify: bool
-    decode_strings: Callable[[bytes, int], list[bytes]]
-    check_unverified: Callable[[], None]
-    _dtypes: dict[str, np.dtype[Any]] = field(default_factory=dict, repr=False)
+    _maps: dict[str, memoryview | None] = field(default_factory=dict, repr=False)
+
+    @property
+    def where(self) -> str:
+        """The artifact's URL, for messages."""
+        return str(self.owner.location)
 
     def numpy_dtype(self, entry: StoredTensor) -> np.dtype[Any]:
         """Return the dtype of what reading ``entry`` returns.
@@ -80,11 +93,7 @@ class TensorReader:
         Raises:
             MissingDependencyError: it needs ml_dtypes, which is not installed.
         """
-        if entry.dtype == "string":
-            return np.dtype(object)
-        if entry.dtype not in self._dtypes:
-            self._dtypes[entry.dtype] = _numpy_dtype(entry.dtype)
-        return self._dtypes[entry.dtype]
+        return np.dtype(object) if entry.dtype == "string" else _numpy_dtype(entry.dtype)
 
     def read(self, selection: Selection) -> Any:
         """Return what an index selects: an array, or an element where it selects one.
@@ -110,7 +119,7 @@ class TensorReader:
                 parts.append(_Part(entry=entry, piece=piece, start=0, stop=piece.nbytes))
                 owners.append(index)
         pending = {index: len(entry.pieces) for index, entry in enumerate(entries)}
-        arrived: dict[int, list[tuple[Piece, bytearray | memoryview]]] = {}
+        arrived: dict[int, list[tuple[Piece, _Buffer]]] = {}
         for number, data in self._read_parts(parts):
             owner = owners[number]
             arrived.setdefault(owner, []).append((parts[number].piece, data))
@@ -151,54 +160,87 @@ class TensorReader:
             start, stop = int(first[low]) * unit, (int(last[high]) + 1) * unit
             yield _Part(entry=entry, piece=piece, start=start, stop=min(stop, piece.nbytes))
 
-    def _read_parts(self, parts: Sequence[_Part]) -> Iterator[tuple[int, bytearray | memoryview]]:
+    def _read_parts(self, parts: Sequence[_Part]) -> Iterator[tuple[int, _Buffer]]:
         """Yield the verified bytes of each part, as each arrives."""
         self._refuse_unverifiable(parts)
         ranges = [part.widened(self.block_size) for part in parts]
-        for number, data in read_ranges(self.store, self.files, ranges):
-            part, wide = parts[number], ranges[number]
-            checked = self._verified(part, wide, data)
-            start = part.piece.offset + part.start - wide.start
-            whole = start == 0 and part.stop - part.start == len(checked)
-            yield (
-                number,
-                checked if whole else memoryview(checked)[start : start + part.stop - part.start],
+        done: set[int] = set()
+        try:
+            for number, data in self._fetch(ranges, {}):
+                yield number, self._verified(parts[number], ranges[number], data)
+                done.add(number)
+        except (IntegrityError, ModelNotFoundError):
+            if not self.versions:
+                raise
+        else:
+            return
+        # Replaced since, but the store still holds the versions that the manifest
+        # pins. (Asked for second: it needs s3:GetObjectVersion.)
+        rest = [number for number in range(len(parts)) if number not in done]
+        for position, data in self._fetch([ranges[number] for number in rest], self.versions):
+            number = rest[position]
+            yield number, self._verified(parts[number], ranges[number], data)
+
+    def _fetch(
+        self, ranges: Sequence[ByteRange], versions: Mapping[str, str]
+    ) -> Iterator[tuple[int, _Buffer]]:
+        """Yield the bytes of each range: from memory where the store can map, else read."""
+        remote: list[int] = []
+        for number, each in enumerate(ranges):
+            mapped = self._mapped(each)
+            if mapped is None:
+                remote.append(number)
+            else:
+                yield number, mapped
+        files = {
+            path: PinnedFile(location=location, version=versions.get(path))
+            for path, location in self.files.items()
+        }
+        wanted = [ranges[number] for number in remote]
+        for position, data in read_ranges(self.store, files, wanted):
+            yield remote[position], data
+
+    def _mapped(self, each: ByteRange) -> memoryview | None:
+        if each.file not in self._maps:
+            self._maps[each.file] = self.store.map(self.files[each.file])
+        whole = self._maps[each.file]
+        if whole is None:
+            return None
+        if each.stop > len(whole):
+            raise IntegrityError(
+                "the file is shorter than its manifest says",
+                where=str(self.files[each.file]),
+                expected=f"bytes {each.start} to {each.stop}",
+                found=f"{len(whole)} bytes",
             )
+        return whole[each.start : each.stop]
 
     def _refuse_unverifiable(self, parts: Sequence[_Part]) -> None:
         bare = next((p for p in parts if p.piece.nbytes and not p.piece.digests), None)
-        if bare is None:
-            return
-        if self.verify:
+        if bare is not None and self.verify:
             raise IntegrityError(
                 "nothing vouches for these bytes",
                 where=f"{self.where} ({bare.entry.label})",
                 hint="Adopt the model to get a manifest, or open it with verify=False",
             )
-        self.check_unverified()
 
-    def _verified(self, part: _Part, wide: ByteRange, data: bytearray) -> bytearray:
+    def _verified(self, part: _Part, wide: ByteRange, data: _Buffer) -> _Buffer:
+        """Check whole blocks, or a foreign checksum, and return the part itself."""
         piece = part.piece
-        if not piece.digests:
-            return data
-        if self._matches(piece, wide, data):
-            return data
-        version = self.files[piece.file].version
-        if version is not None:
-            # Replaced since, but the store still holds the version that is pinned.
-            location = self.files[piece.file].location
-            again = self.store.read(location, wide.start, wide.stop, version=version)
-            if len(again) == len(data) and self._matches(piece, wide, again):
-                return bytearray(again)
-        raise IntegrityError(
-            "the bytes are not those that the manifest vouches for",
-            where=f"{self.where} ({part.entry.label})",
-            expected=f"the digests of bytes {wide.start} to {wide.stop} of {piece.file}",
-            found="others",
-            hint="Open the model again if it was replaced meanwhile, or restore the file",
-        )
+        if piece.digests and not self._matches(piece, wide, data):
+            raise IntegrityError(
+                "the bytes are not those that the manifest vouches for",
+                where=f"{self.where} ({part.entry.label})",
+                expected=f"the digests of bytes {wide.start} to {wide.stop} of {piece.file}",
+                hint="Open the model again if it was replaced meanwhile, or restore the file",
+            )
+        if piece.masked_crc32c is not None and wide.size == piece.nbytes:
+            check_piece(part.entry, piece, bytes(data), where=self.where)
+        start = piece.offset + part.start - wide.start
+        stop = start + part.stop - part.start
+        return data if stop - start == len(data) else memoryview(data)[start:stop]
 
-    def _matches(self, piece: Piece, wide: ByteRange, data: bytes | bytearray) -> bool:
+    def _matches(self, piece: Piece, wide: ByteRange, data: _Buffer) -> bool:
         view = memoryview(data)
         first = (wide.start - piece.offset) // self.block_size
         for number in range(-(-len(view) // self.block_size)):
@@ -209,13 +251,13 @@ class TensorReader:
         return True
 
     def _assemble(
-        self, entry: StoredTensor, pieces: Sequence[tuple[Piece, bytearray | memoryview]]
+        self, entry: StoredTensor, pieces: Sequence[tuple[Piece, _Buffer]]
     ) -> NDArray[Any]:
         if entry.dtype == "string":
             return self._assemble_strings(entry, pieces)
         dtype = self.numpy_dtype(entry)
         if len(pieces) == 1 and pieces[0][0].shape == entry.shape:
-            return np.frombuffer(pieces[0][1], dtype).reshape(entry.shape)
+            return _array(pieces[0][1], dtype).reshape(entry.shape)
         whole = np.zeros(entry.shape, dtype)
         for piece, data in pieces:
             block = tuple(
@@ -226,11 +268,11 @@ class TensorReader:
         return whole
 
     def _assemble_strings(
-        self, entry: StoredTensor, pieces: Sequence[tuple[Piece, bytearray | memoryview]]
+        self, entry: StoredTensor, pieces: Sequence[tuple[Piece, _Buffer]]
     ) -> NDArray[Any]:
         whole = np.empty(entry.shape, object)
         for piece, data in pieces:
-            strings = self.decode_strings(bytes(data), math.prod(piece.shape))
+            strings = decode_strings(bytes(data), math.prod(piece.shape), where=self.where)
             block = np.empty(len(strings), object)
             block[:] = strings
             target = tuple(
@@ -241,13 +283,17 @@ class TensorReader:
         return whole
 
 
+def _array(data: _Buffer, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return the elements without a copy, unless they lie at an odd address."""
+    array = np.frombuffer(data, dtype)
+    return array if array.flags.aligned else array.copy()
+
+
 def _row_bytes(piece: Piece) -> int:
     return piece.nbytes // piece.shape[0] if piece.shape[0] else 0
 
 
-def _fill(
-    table: NDArray[Any], rows: RowSelection, part: _Part, data: bytearray | memoryview
-) -> None:
+def _fill(table: NDArray[Any], rows: RowSelection, part: _Part, data: _Buffer) -> None:
     """Copy the rows that lie in a part into their places in the table."""
     row_bytes = _row_bytes(part.piece)
     origin = part.piece.origin[0]

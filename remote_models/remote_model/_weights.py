@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from remote_models.errors import TensorNotFoundError
-from remote_models.tensor_reader import Selection, TensorReader
+from remote_models.remote_model._tensor_reader import Selection, TensorReader
 from remote_models.tensors import Role, StoredTensor
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["RemoteTensor", "TensorSelector", "Weights"]
+    from remote_models.formats.indexing import Index
+    from remote_models.remote_model._folder import ArtifactFolder
+    from remote_models.remote_model._model import RemoteModel
+
+__all__ = ["RemoteTensor", "TensorSelector", "Weights", "open_weights"]
 
 TensorSelector = str | Iterable[str] | Callable[["RemoteTensor"], bool] | None
 """Which tensors: a name or a prefix, several, a predicate, or all of them (``None``)."""
@@ -121,6 +125,9 @@ class RemoteTensor:
         # Row by row would be a request each; NumPy would do that without a word.
         return iter(np.asarray(self))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _tensor_of, (self._reader.owner, self.name)
+
     def __repr__(self) -> str:
         return f"RemoteTensor({self.name!r}, shape={self.shape}, dtype={self.dtype_name!r})"
 
@@ -142,10 +149,10 @@ class Weights(Mapping[str, RemoteTensor]):
         Raises:
             TensorNotFoundError: there is none; the message names similar ones.
         """
-        tensor = self._tensors.get(name) or self._tensors.get(self._by_key.get(name, ""))
-        if tensor is None:
+        label = name if name in self._tensors else self._by_key.get(name)
+        if label is None:
             raise self._unknown(name)
-        return tensor
+        return self._tensors[label]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._tensors)
@@ -224,3 +231,29 @@ class Weights(Mapping[str, RemoteTensor]):
             found=repr(name),
             hint=f"Did you mean {' or '.join(map(repr, near))}?" if near else None,
         )
+
+
+def open_weights(
+    owner: RemoteModel, folder: ArtifactFolder, index_now: Callable[[], Index], *, verify: bool
+) -> Weights:
+    """Return the weights of an artifact, from its manifest or from an index made now.
+
+    Raises:
+        FormatError: there is no manifest, and the files are damaged or no model's.
+        StorageError: the store refused or failed.
+    """
+    manifest = owner.manifest
+    entries = manifest.tensors if manifest is not None else index_now().tensors
+    reader = TensorReader(
+        owner=owner,
+        store=folder.store,
+        files={path: folder.file(path) for path in owner.files},
+        versions={e.path: e.version for e in manifest.files if e.version} if manifest else {},
+        block_size=(manifest.block_size if manifest else 0) or 1,
+        verify=verify,
+    )
+    return Weights(entries, reader)
+
+
+def _tensor_of(owner: RemoteModel, name: str) -> RemoteTensor:
+    return owner.weights[name]

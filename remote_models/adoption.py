@@ -1,0 +1,135 @@
+"""Adopt an artifact that others made: read it once, in place, and write its manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from remote_models.errors import ModelExistsError
+from remote_models.formats import Recognition
+from remote_models.manifest import FileEntry, Manifest, StoredManifest, parse_relative_path
+from remote_models.remote_model import (
+    ArtifactFolder,
+    RemoteModel,
+    find_files,
+    find_manifest,
+    manifest_location,
+)
+from remote_models.storage import (
+    Location,
+    ProgressCallback,
+    ProgressMeter,
+    Publication,
+    Store,
+    open_reader,
+    open_store,
+    read_chunks,
+)
+from remote_models.tensor_hashing import ArtifactHasher
+
+if TYPE_CHECKING:
+    from typing import IO
+
+    from remote_models.documents import StoredDocument
+    from remote_models.formats.indexing import Index
+
+__all__ = ["adopt"]
+
+
+def adopt(
+    store: Store,
+    location: Location,
+    *,
+    created: str,
+    producer: Mapping[str, str],
+    metadata: Mapping[str, Any],
+    overwrite: bool,
+    manifest_at: Location | None = None,
+    progress: ProgressCallback | None = None,
+) -> tuple[Manifest, Sequence[str]]:
+    """Write a manifest for what lies at ``location``; its files are read and left alone.
+
+    Args:
+        store: The store that serves ``location``.
+        location: The artifact's URL.
+        created: The time to record, UTC, ``YYYY-MM-DDThh:mm:ssZ``.
+        producer: What is known of who made it.
+        metadata: The caller's own JSON object.
+        overwrite: Whether a manifest that is there already may be replaced.
+        manifest_at: Where to put the manifest, if not with the artifact.
+        progress: Told how many bytes have been read.
+
+    Returns:
+        The manifest, and the keys of tensors that cannot be read lazily.
+
+    Raises:
+        ModelNotFoundError: nothing is there.
+        ModelExistsError: it has a manifest, and ``overwrite`` is false.
+        FormatError: it is no model; the message says what it is.
+        IntegrityError: a file changed while it was read.
+        StorageError: the store refused or failed.
+    """
+    found = find_manifest(store, location) if manifest_at is None else None
+    if found is not None and not overwrite:
+        raise ModelExistsError(
+            "the model has a manifest already",
+            where=str(location),
+            hint="Pass overwrite=True to write it anew, if the files were changed on purpose",
+        )
+    layout, sizes = find_files(store, location)
+    folder = ArtifactFolder(store=store, location=location, layout=layout)
+    what = RemoteModel(folder, stored=None, files=sizes).recognise()
+    index, documents = _index(folder, sizes, what)
+    hashers = ArtifactHasher(index.tensors)
+    meter = ProgressMeter("adopt", str(location), sum(sizes.values()), progress)
+    files = [_read(folder, path, size, hashers, meter) for path, size in sorted(sizes.items())]
+    manifest = Manifest(
+        format=what.format.value,
+        layout=layout,
+        created=created,
+        producer=producer,
+        metadata=metadata,
+        files=tuple(files),
+        tensors=hashers.tensors(),
+        block_size=hashers.block_size,
+        documents=tuple(documents),
+    )
+    _write(manifest, manifest_at or manifest_location(location, layout))
+    return manifest, [skipped.key for skipped in index.skipped]
+
+
+def _index(
+    folder: ArtifactFolder, sizes: Mapping[str, int], what: Recognition
+) -> tuple[Index, Sequence[StoredDocument]]:
+    from remote_models.formats.indexing import find_documents, index_artifact
+
+    def open_file(path: str) -> IO[bytes]:
+        return open_reader(folder.store, folder.file(path), sizes[path])
+
+    name, where = folder.location.name, str(folder)
+    index = index_artifact(what, sizes, open_file, name=name, where=where)
+    return index, find_documents(what.format, sizes, open_file, name=name, where=where)
+
+
+def _read(
+    folder: ArtifactFolder, path: str, size: int, hashers: ArtifactHasher, meter: ProgressMeter
+) -> FileEntry:
+    hasher = hashers.of_file(path)
+    location = folder.file(path)
+    before = folder.store.head(location)
+    for chunk in read_chunks(folder.store, location, size):
+        hasher.update(chunk)
+        meter.advance(len(chunk))
+    return FileEntry(
+        path=parse_relative_path(path, where="file name"),
+        size=size,
+        sha256=hasher.sha256(),
+        version=before.version if before == folder.store.head(location) else None,
+    )
+
+
+def _write(manifest: Manifest, location: Location) -> None:
+    data = StoredManifest(current=manifest).to_bytes()
+    with Publication(open_store(location)) as publication:
+        publication.stage(location, len(data), [data])
+        publication.commit(lambda _location, _version: None)

@@ -1,0 +1,141 @@
+"""Where a model's configuration lies inside its files, as a plain range of bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Callable, Collection, Iterator
+from typing import IO
+
+from remote_models.documents import (
+    KERAS_METADATA,
+    MODEL_CONFIG,
+    TRAINING_CONFIG,
+    StoredDocument,
+)
+from remote_models.formats._architecture import MAX_ARCHITECTURE_BYTES
+from remote_models.formats._format import Format
+from remote_models.formats._hdf5_walk import open_hdf5, read_text
+from remote_models.formats._keras_archive import CONFIG
+from remote_models.formats._keras_index import data_offset
+
+__all__ = ["find_documents"]
+
+
+def find_documents(
+    format: Format,
+    names: Collection[str],
+    open_file: Callable[[str], IO[bytes]],
+    *,
+    name: str,
+    where: str,
+) -> list[StoredDocument]:
+    """Return the ranges that hold the configuration of an artifact.
+
+    Args:
+        format: What the artifact is.
+        names: The relative paths of its files.
+        open_file: Opens one of them for reading.
+        name: The path of the file that the artifact is named after.
+        where: Its URL, for messages.
+
+    Raises:
+        FormatError: a file is damaged.
+    """
+    if format is Format.SAVED_MODEL:
+        whole = "keras_metadata.pb"
+        return [_whole(open_file, whole, KERAS_METADATA)] if whole in names else []
+    if format is Format.KERAS_DIRECTORY:
+        return [_whole(open_file, CONFIG, MODEL_CONFIG)]
+    if format is Format.ARCHITECTURE:
+        return [_whole(open_file, name, MODEL_CONFIG)]
+    if format is Format.KERAS:
+        with open_file(name) as file:
+            return list(_in_archive(file, name, where))
+    if format is Format.H5:
+        with open_file(name) as file:
+            return list(_in_hdf5(file, name, where))
+    return []
+
+
+def _document(kind: str, path: str, offset: int, data: bytes) -> StoredDocument:
+    return StoredDocument(
+        name=kind,
+        file=path,
+        offset=offset,
+        nbytes=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+    )
+
+
+def _whole(open_file: Callable[[str], IO[bytes]], path: str, kind: str) -> StoredDocument:
+    with open_file(path) as file:
+        return _document(kind, path, 0, file.read())
+
+
+def _in_archive(file: IO[bytes], path: str, where: str) -> Iterator[StoredDocument]:
+    with zipfile.ZipFile(file) as archive:
+        member = archive.getinfo(CONFIG)
+        if member.compress_type != zipfile.ZIP_STORED or member.file_size > MAX_ARCHITECTURE_BYTES:
+            return
+        size = file.seek(0, io.SEEK_END)
+        offset = data_offset(file, member, size, where)
+        file.seek(offset)
+        yield _document(MODEL_CONFIG, path, offset, file.read(member.file_size))
+
+
+def _in_hdf5(file: IO[bytes], path: str, where: str) -> Iterator[StoredDocument]:
+    """Find the texts by watching where HDF5 reads: it keeps long ones in a heap of its own."""
+    watched = _WatchedFile(file)
+    with open_hdf5(io.BufferedReader(watched, 1), where=where) as root:
+        for kind in (MODEL_CONFIG, TRAINING_CONFIG):
+            watched.reads.clear()
+            text = read_text(root.id, kind, limit=MAX_ARCHITECTURE_BYTES)
+            if text is None:
+                continue
+            data = text.encode()
+            offset = watched.find(data)
+            if offset is not None:
+                yield _document(kind, path, offset, data)
+
+
+class _WatchedFile(io.RawIOBase):
+    """A file that remembers what was read where."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__()
+        self._file = file
+        self.reads: list[tuple[int, bytes]] = []
+
+    def find(self, data: bytes) -> int | None:
+        """Return where ``data`` lies in what was read, or ``None``."""
+        start, run = 0, bytearray()
+        for offset, chunk in [*sorted(self.reads), (-1, b"")]:
+            if offset != start + len(run):  # HDF5 reads a heap's first bytes, then the rest
+                position = run.find(data)
+                if position >= 0:
+                    return start + position
+                start, run = offset, bytearray()
+            run += chunk
+        return None
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        return self._file.seek(offset, whence)
+
+    def readinto(self, buffer: object, /) -> int:
+        view = memoryview(buffer).cast("B")  # type: ignore[arg-type]  # typeshed calls it Buffer
+        start = self._file.tell()
+        data = self._file.read(len(view))
+        view[: len(data)] = data
+        self.reads.append((start, data))
+        return len(data)

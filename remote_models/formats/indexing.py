@@ -1,0 +1,20 @@
+"""Indexes of tensors; apart from the rest of the package since they need NumPy."""
+
+from remote_models.formats._architecture import parse_architecture
+from remote_models.formats._artifact_index import index_artifact, with_variable_names
+from remote_models.formats._documents import find_documents
+from remote_models.formats._hdf5_index import Index
+from remote_models.formats._keras_metadata import architecture_of_keras_metadata
+from remote_models.formats._string_tensor import decode_strings
+from remote_models.formats._tensor_bundle import check_piece
+
+__all__ = [
+    "Index",
+    "architecture_of_keras_metadata",
+    "check_piece",
+    "decode_strings",
+    "find_documents",
+    "index_artifact",
+    "parse_architecture",
+    "with_variable_names",
+]

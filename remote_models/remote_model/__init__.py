@@ -1,0 +1,39 @@
+"""An opened artifact: its manifest, its files, its lazy weights."""
+
+from typing import TYPE_CHECKING, Any
+
+from remote_models.remote_model._discovery import (
+    find_files,
+    find_manifest,
+    manifest_location,
+    read_stored_manifest,
+)
+from remote_models.remote_model._folder import ArtifactFolder
+from remote_models.remote_model._model import RemoteModel
+from remote_models.remote_model._verify import FileMismatch, VerifyReport
+
+if TYPE_CHECKING:
+    from remote_models.remote_model._weights import RemoteTensor, TensorSelector, Weights
+
+__all__ = [
+    "ArtifactFolder",
+    "FileMismatch",
+    "RemoteModel",
+    "RemoteTensor",
+    "TensorSelector",
+    "VerifyReport",
+    "Weights",
+    "find_files",
+    "find_manifest",
+    "manifest_location",
+    "read_stored_manifest",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the lazy weights when they are asked for: they need NumPy, which takes 0.2 s."""
+    if name in ("RemoteTensor", "TensorSelector", "Weights"):
+        from remote_models.remote_model import _weights
+
+        return getattr(_weights, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

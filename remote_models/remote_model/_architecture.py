@@ -1,0 +1,71 @@
+"""A model's configuration, read as verified ranges of its files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from remote_models.documents import (
+    KERAS_METADATA,
+    MODEL_CONFIG,
+    TRAINING_CONFIG,
+    StoredDocument,
+)
+from remote_models.errors import IntegrityError
+from remote_models.manifest import Manifest
+from remote_models.remote_model._folder import ArtifactFolder
+
+__all__ = ["read_architecture"]
+
+
+def read_architecture(
+    folder: ArtifactFolder,
+    manifest: Manifest | None,
+    find: Callable[[], Sequence[StoredDocument]],
+) -> dict[str, Any] | None:
+    """Return an artifact's configuration, or ``None`` if it holds none.
+
+    Args:
+        folder: Where its files lie.
+        manifest: What it consists of, if there is a manifest.
+        find: Finds the ranges that hold the configuration where there is none.
+
+    Raises:
+        IntegrityError: the bytes are not those that the manifest vouches for.
+        FormatError: the configuration is damaged.
+        StorageError: the store refused or failed.
+    """
+    documents = {each.name: each for each in (manifest.documents if manifest else find())}
+    if KERAS_METADATA in documents:
+        from remote_models.formats.indexing import architecture_of_keras_metadata
+
+        data = _read(folder, manifest, documents[KERAS_METADATA])
+        return architecture_of_keras_metadata(data, where=str(folder))
+    if MODEL_CONFIG not in documents:
+        return None
+    from remote_models.formats.indexing import parse_architecture
+
+    data = _read(folder, manifest, documents[MODEL_CONFIG])
+    architecture = parse_architecture(data, where=str(folder))
+    if TRAINING_CONFIG in documents:
+        training = _read(folder, manifest, documents[TRAINING_CONFIG])
+        architecture["training_config"] = json.loads(training)
+    return architecture
+
+
+def _read(folder: ArtifactFolder, manifest: Manifest | None, document: StoredDocument) -> bytes:
+    location = folder.file(document.file)
+    start, stop = document.offset, document.offset + document.nbytes
+    entry = manifest.file(document.file) if manifest else None
+    versions = [None] if entry is None or entry.version is None else [None, entry.version]
+    for version in versions:
+        data = folder.store.read(location, start, stop, version=version)
+        if hashlib.sha256(data).hexdigest() == document.sha256:
+            return data
+    raise IntegrityError(
+        "the model's configuration is not the one that the manifest vouches for",
+        where=str(location),
+        hint="Open the model again if it was replaced meanwhile, or restore the file",
+    )

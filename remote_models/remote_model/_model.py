@@ -1,0 +1,375 @@
+"""An opened artifact: its manifest, its files, and the bytes that they vouch for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Any, Self
+
+from remote_models.digest import parse_digest
+from remote_models.errors import (
+    IncompleteModelError,
+    IntegrityError,
+    ManifestError,
+    ModelNotFoundError,
+    RemoteModelsError,
+)
+from remote_models.formats import Format, Recognition, recognise_directory, recognise_file
+from remote_models.manifest import Layout, Manifest, StoredManifest
+from remote_models.remote_model._copy import copy_unverified, copy_verified, empty_directory
+from remote_models.remote_model._discovery import (
+    find_files,
+    find_manifest,
+    manifest_location,
+    pin_manifest,
+    read_any_manifest,
+    read_stored_manifest,
+)
+from remote_models.remote_model._folder import ArtifactFolder
+from remote_models.remote_model._verify import VerifyReport, verify_files
+from remote_models.storage import Location, ProgressCallback, Store, open_reader, open_store
+
+if TYPE_CHECKING:
+    from remote_models.formats.indexing import Index
+    from remote_models.remote_model._weights import Weights
+
+__all__ = ["RemoteModel"]
+
+_ATTEMPTS = 4
+"""Reads of an artifact that is being replaced meanwhile, before giving up."""
+
+_BACKOFF_SECONDS = 0.25
+
+
+class RemoteModel:
+    """An artifact in a store, opened by reading its manifest and nothing else.
+
+    Used in a ``with`` block or without: there is nothing that must be closed. Pickling
+    carries the address and the manifest's digest, not the bytes.
+
+    Attributes:
+        location: Where it lies.
+        layout: Whether it is a file (or several side by side) or a directory.
+        files: The relative path and size of every file.
+    """
+
+    def __init__(
+        self,
+        folder: ArtifactFolder,
+        *,
+        stored: StoredManifest | None,
+        files: Mapping[str, int],
+        pinned: str | None = None,
+        manifest_at: Location | None = None,
+        verify: bool = True,
+    ) -> None:
+        self._folder = folder
+        self._stored = stored
+        self._pinned = pinned
+        self._manifest_at = manifest_at
+        self._verify = verify
+        self.files = files
+
+    @classmethod
+    def open(
+        cls,
+        store: Store,
+        location: Location,
+        *,
+        manifest_digest: str | None = None,
+        manifest_at: Location | None = None,
+        verify: bool = True,
+    ) -> RemoteModel:
+        """Open what lies at ``location``: one small read where there is a manifest.
+
+        Args:
+            store: The store that serves ``location``.
+            location: The artifact's URL.
+            manifest_digest: ``sha256:<hex>`` that the manifest must have.
+            manifest_at: Where the manifest lies, if not with the artifact.
+            verify: Whether tensors are refused that nothing vouches for.
+
+        Raises:
+            ModelNotFoundError: nothing is there.
+            ManifestError: the manifest is malformed or not the pinned one.
+        """
+        if manifest_digest is not None:
+            parse_digest(manifest_digest)
+        if manifest_at is not None:
+            found: tuple[Layout, StoredManifest] | None = _read_apart(manifest_at)
+        else:
+            found = find_manifest(store, location)
+        if found is None:
+            if manifest_digest is not None:
+                raise ManifestError(
+                    "no manifest is here to compare with the pinned digest",
+                    where=str(location),
+                    expected=manifest_digest,
+                )
+            layout, files = find_files(store, location)
+            folder = ArtifactFolder(store=store, location=location, layout=layout)
+            return cls(folder, stored=None, files=files, verify=verify)
+        layout, stored = found
+        if manifest_digest is not None:
+            stored = pin_manifest(stored, manifest_digest, str(location))
+        return cls(
+            ArtifactFolder(store=store, location=location, layout=layout),
+            stored=stored,
+            files={entry.path: entry.size for entry in stored.candidates[0].files},
+            pinned=manifest_digest,
+            manifest_at=manifest_at,
+            verify=verify,
+        )
+
+    @property
+    def location(self) -> Location:
+        """Where the artifact lies."""
+        return self._folder.location
+
+    @property
+    def layout(self) -> Layout:
+        """Whether it is a file (or several side by side) or a directory."""
+        return self._folder.layout
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """The likeliest manifest of what is there; ``None`` if nothing vouches for it."""
+        return self._stored.candidates[0] if self._stored else None
+
+    @property
+    def is_verifiable(self) -> bool:
+        """Whether a manifest vouches for the bytes."""
+        return self._stored is not None
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """The user's own metadata; empty without a manifest."""
+        return self.manifest.metadata if self.manifest else {}
+
+    @property
+    def total_size(self) -> int:
+        """The bytes of all files together."""
+        return sum(self.files.values())
+
+    @property
+    def format(self) -> Format | None:
+        """The format that the manifest states; ``None`` without one, or from a later version."""
+        known = {each.value: each for each in Format}
+        return known.get(self.manifest.format) if self.manifest else None
+
+    @cached_property
+    def weights(self) -> Weights:
+        """The tensors by name; nothing of them is read yet.
+
+        Without a manifest the index is built now, by ranges of the files' structure,
+        and nothing vouches for it.
+
+        Raises:
+            FormatError: there is no manifest, and the files are damaged or no model's.
+            StorageError: the store refused or failed.
+        """
+        from remote_models.remote_model._weights import open_weights
+
+        return open_weights(self, self._folder, self._index_now, verify=self._verify)
+
+    @cached_property
+    def architecture(self) -> dict[str, Any] | None:
+        """The model's configuration as Keras wrote it: ``class_name``, ``config`` and more.
+
+        What it was compiled with is in the member ``compile_config`` (Keras 3) or
+        ``training_config`` (Keras 2, HDF5). ``None`` where the artifact holds none.
+
+        Raises:
+            IntegrityError: the bytes are not those that the manifest vouches for.
+            FormatError: the configuration is damaged.
+            StorageError: the store refused or failed.
+        """
+        from remote_models.remote_model._architecture import read_architecture
+
+        return read_architecture(self._folder, self.manifest, self._documents_now)
+
+    def summary(self) -> str:
+        """Return a table of the layers with their shapes, parameters and bytes, as text.
+
+        Raises:
+            RemoteModelsError: as for :attr:`weights`.
+        """
+        from remote_models.remote_model._summary import summarise
+
+        return summarise(self)
+
+    def file_location(self, path: str) -> Location:
+        """Return where the file at the relative ``path`` lies."""
+        return self._folder.file(path)
+
+    def recognise(self, copy: Path | None = None) -> Recognition:
+        """Say what the artifact is, by its bytes.
+
+        Args:
+            copy: The directory with a verified copy; without one the structure is
+                read from the store by ranges, and nothing checks those bytes.
+
+        Raises:
+            UnrecognizedFormatError: it is no model; the message says what it is.
+            UnsafeFormatError: it is a pickle.
+        """
+
+        def open_file(path: str) -> IO[bytes]:
+            return self._open_file(path) if copy is None else (copy / path).open("rb")
+
+        where = str(self.location)
+        if self.layout is Layout.DIRECTORY:
+            return recognise_directory(tuple(self.files), open_file, where=where)
+        name = self.location.name
+        if name not in self.files and f"{name}.index" in self.files:
+            return Recognition(format=Format.CHECKPOINT, generation=2)
+        with open_file(name) as file:
+            return recognise_file(file, where=where)
+
+    def download(self, directory: Path, progress: ProgressCallback | None = None) -> list[str]:
+        """Copy every file into ``directory``, which must be empty, and return their paths.
+
+        Each file is checked against the manifest while it is copied. When the
+        artifact is replaced meanwhile, the copy starts again with the new one: it
+        is the old model, the new model or an error, never a mixture.
+
+        Raises:
+            IntegrityError: a byte differs from what the manifest vouches for.
+            IncompleteModelError: only an unfinished save is here.
+        """
+        if self._stored is None:
+            return copy_unverified(self._folder, self.files, directory, progress)
+        stored = self._stored
+        for attempt in range(1, _ATTEMPTS + 1):
+            failures: list[RemoteModelsError] = []
+            for manifest in stored.candidates:
+                try:
+                    paths = copy_verified(self._folder, manifest, directory, progress)
+                except (IntegrityError, ModelNotFoundError) as error:
+                    failures.append(error)
+                    empty_directory(directory)
+                else:
+                    self._settle(manifest)
+                    return paths
+            latest = self._reread()
+            if attempt == _ATTEMPTS or (latest == stored and not stored.pending):
+                raise self._failure(stored, failures[0])
+            stored = latest
+            time.sleep(_BACKOFF_SECONDS * attempt)
+        raise AssertionError("unreachable")
+
+    def verify(self, progress: ProgressCallback | None = None) -> VerifyReport:
+        """Read every byte and compare it with the manifest; report all that differs.
+
+        Raises:
+            ManifestError: there is no manifest to compare with.
+        """
+        if self._stored is None:
+            raise ManifestError(
+                "no manifest vouches for these files",
+                where=str(self.location),
+                hint="Adopt the model to get one: adopt_model(url), or remote-models adopt URL",
+            )
+        reports: list[VerifyReport] = []
+        for manifest in self._stored.candidates:
+            reports.append(verify_files(self._folder, manifest, None if reports else progress))
+            if reports[-1].ok:
+                return reports[-1]
+        return reports[0]
+
+    def close(self) -> None:
+        """Forget the weights; files that were mapped into memory are let go."""
+        self.__dict__.pop("weights", None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<RemoteModel {self.location}: {len(self.files)} files, {self.total_size} bytes>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        digest = self.manifest.digest if self.manifest else None
+        return _reopen, (self.location, digest, self._manifest_at, self._verify)
+
+    def _open_file(self, path: str) -> IO[bytes]:
+        return open_reader(self._folder.store, self.file_location(path), self.files[path])
+
+    def _index_now(self) -> Index:
+        from remote_models.formats.indexing import index_artifact
+
+        return index_artifact(
+            self.recognise(),
+            self.files,
+            self._open_file,
+            name=self.location.name,
+            where=str(self.location),
+        )
+
+    def _documents_now(self) -> Sequence[Any]:
+        from remote_models.formats.indexing import find_documents
+
+        return find_documents(
+            self.recognise().format,
+            self.files,
+            self._open_file,
+            name=self.location.name,
+            where=str(self.location),
+        )
+
+    def _settle(self, manifest: Manifest) -> None:
+        """Describe from now on what was read, which may be newer than what was opened."""
+        self._stored = StoredManifest(current=manifest)
+        self.files = {entry.path: entry.size for entry in manifest.files}
+        self.close()
+
+    def _reread(self) -> StoredManifest:
+        if self._manifest_at is not None:
+            return _read_apart(self._manifest_at)[1]
+        where = manifest_location(self.location, self.layout)
+        stored = read_stored_manifest(self._folder.store, where, self.layout)
+        if self._pinned is not None:
+            return pin_manifest(stored, self._pinned, str(self.location))
+        return stored
+
+    def _failure(self, stored: StoredManifest, failure: RemoteModelsError) -> RemoteModelsError:
+        if stored.pending:
+            return IncompleteModelError(
+                "a save was cut short here, or is still under way",
+                where=str(self.location),
+                hint="Wait for it, or save the model again with overwrite=True",
+            )
+        if isinstance(failure, ModelNotFoundError):
+            return IntegrityError(
+                "a file of the model is missing",
+                where=failure.where,
+                hint="Save the model again, or restore the file",
+            )
+        return failure
+
+
+def _read_apart(location: Location) -> tuple[Layout, StoredManifest]:
+    """Read a manifest that lies elsewhere than the artifact; it says its layout itself."""
+    return read_any_manifest(open_store(location), location)
+
+
+def _reopen(
+    location: Location, digest: str | None, manifest_at: Location | None, verify: bool
+) -> RemoteModel:
+    return RemoteModel.open(
+        open_store(location),
+        location,
+        manifest_digest=digest,
+        manifest_at=manifest_at,
+        verify=verify,
+    )
