@@ -466,6 +466,12 @@ HOSTILE: Mapping[str, Callable[[], bytes]] = {
     "NaN": lambda: encode(document(metadata={"a": float("nan")})),
     "Infinity": lambda: encode(document(metadata={"a": float("inf")})),
     "1e999": lambda: encode(document(metadata={"a": 12345})).replace(b"12345", b"-1e999"),
+    "NaN beside what is pending": lambda: encode(
+        {"schema": 1, "a": float("nan"), "pending": [document()]}
+    ),
+    "1e999 beside what is pending": lambda: encode(
+        {"schema": 1, "a": 12345, "pending": [document()]}
+    ).replace(b"12345", b"1e999"),
     "huge number": lambda: encode(document(metadata={"a": 123})).replace(b"123", b"9" * 10**5),
     "huge size": lambda: encode(with_file(size=12345)).replace(b"12345", b"9" * 1000),
     "a member twice": lambda: encode(document())[:-1] + b',"format":"keras"}',
