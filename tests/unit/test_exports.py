@@ -13,6 +13,7 @@ import pytest
 import remote_models
 
 NEEDS_FRAMEWORK = ("remote_models.frameworks.keras", "remote_models.frameworks.tf_keras")
+WORDS = {"annotations", "TYPE_CHECKING", "Any"}
 RUNS = "remote_models.__main__"
 
 
@@ -64,18 +65,18 @@ def defined(tree: ast.Module) -> set[str]:
 def imported(tree: ast.Module) -> set[str]:
     return {
         alias.asname or alias.name
-        for node in tree.body
+        for node in ast.walk(tree)  # names that are imported when they are asked for, too
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
 
 
 def exported(module: ModuleType) -> set[str]:
-    """Return what a package re-exports: its attributes without modules and ``annotations``."""
+    """Return what a package re-exports: its attributes without modules and typing's words."""
     return {
         name
         for name, value in vars(module).items()
-        if not name.startswith("_") and not inspect.ismodule(value) and name != "annotations"
+        if not name.startswith("_") and not inspect.ismodule(value) and name not in WORDS
     }
 
 
@@ -108,7 +109,7 @@ def test_everything_that_is_exported_is_there(name: str) -> None:
 def test_every_public_name_is_exported(name: str) -> None:
     module = importlib.import_module(name)
     if hasattr(module, "__path__"):
-        assert exported(module) == set(module.__all__)
+        assert exported(module) <= set(module.__all__)
     else:
         assert defined(source_of(name)) <= set(module.__all__)
 

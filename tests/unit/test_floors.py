@@ -20,11 +20,11 @@ PACKAGE = "remote_models"
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({
         "_fields", "_strict_json", "_tensor_table", "_version",
-        "digest", "documents", "errors", "manifest", "row_selection", "tensors",
+        "digest", "documents", "errors", "manifest", "tensor_hashing", "tensors",
     }),
     frozenset({"storage"}),
     frozenset({"formats"}),
-    frozenset({"publishing", "remote_model", "tensor_reader", "weights"}),
+    frozenset({"adoption", "publishing", "remote_model"}),
     frozenset({"frameworks"}),
     frozenset({"__init__", "_api", "_progress_bar", "repository"}),
     frozenset({"__main__", "callbacks", "cli", "serving", "testing"}),
@@ -40,11 +40,10 @@ NEIGHBOURS: Mapping[str, frozenset[str]] = {
     "manifest": frozenset(
         {"_fields", "_strict_json", "_tensor_table", "digest", "documents", "errors", "tensors"}
     ),
-    "row_selection": frozenset({"errors"}),
+    "tensor_hashing": frozenset({"digest", "tensors"}),
     "tensors": frozenset({"_fields", "digest", "errors"}),
+    "adoption": frozenset({"remote_model"}),
     "publishing": frozenset({"remote_model"}),
-    "remote_model": frozenset({"tensor_reader", "weights"}),
-    "weights": frozenset({"tensor_reader"}),
     "__init__": frozenset({"_api", "repository"}),
     "_api": frozenset({"_progress_bar"}),
     "repository": frozenset({"_api", "_progress_bar"}),
@@ -191,11 +190,25 @@ def cycles(sources: Sources) -> list[str]:
     for importer, target, _ in internal(imports_of(sources), sources):
         graph[importer].add(target)
     found = [f"{name} imports itself" for name in graph if name in graph[name]]
-    # What imports nothing that is left can be on no cycle.
-    while leaves := {name for name, targets in graph.items() if not targets & graph.keys()}:
-        graph = {name: targets - leaves for name, targets in graph.items() if name not in leaves}
-    on_cycles = {name for name in graph if any(name in targets for targets in graph.values())}
-    return found + ([f"imports go round between {sorted(on_cycles)}"] if on_cycles else [])
+    reached = {name: reachable(name, graph) for name in graph}
+    groups = {
+        frozenset(other for other in reached[name] if name in reached[other])
+        for name in graph
+        if name in reached[name] and graph[name] - {name}
+    }
+    return found + [
+        f"imports go round between {sorted(group)}" for group in groups if len(group) > 1
+    ]
+
+
+def reachable(start: str, graph: Mapping[str, set[str]]) -> set[str]:
+    found: set[str] = set()
+    waiting = set(graph[start])
+    while waiting:
+        name = waiting.pop()
+        found.add(name)
+        waiting |= graph[name] - found
+    return found
 
 
 def foreign_imports(sources: Sources) -> list[str]:
