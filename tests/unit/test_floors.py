@@ -75,7 +75,7 @@ writes an ``.npz``; what is read of zip files is read in ``formats``.
 """
 
 MAX_LINES = 400
-LONG_MODULES: frozenset[str] = frozenset({"remote_model", "cli", "publishing"})
+LONG_MODULES = frozenset({"cli"})
 
 EDGE_OF_ERRORS = {"cli", "storage._store"}
 """Where ``except Exception`` stands: at the command line, and where foreign errors end."""
