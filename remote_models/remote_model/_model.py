@@ -173,7 +173,14 @@ class RemoteModel:
         """
         from remote_models.remote_model._weights import open_weights
 
-        return open_weights(self, self._folder, self._index_now, verify=self._verify)
+        return open_weights(
+            self,
+            self._folder,
+            self.files,
+            self.manifest,
+            self._index_now,
+            verify=self._verify,
+        )
 
     @cached_property
     def architecture(self) -> dict[str, Any] | None:
@@ -199,7 +206,7 @@ class RemoteModel:
         """
         from remote_models.remote_model._summary import summarise
 
-        return summarise(self)
+        return summarise(self.weights)
 
     def file_location(self, path: str) -> Location:
         """Return where the file at the relative ``path`` lies."""

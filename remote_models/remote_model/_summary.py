@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from remote_models.tensors import Role
 
 if TYPE_CHECKING:
-    from remote_models.remote_model._model import RemoteModel
     from remote_models.remote_model._weights import RemoteTensor
 
 __all__ = ["summarise"]
@@ -16,11 +15,11 @@ __all__ = ["summarise"]
 _HEADER = ("layer", "variables", "parameters", "bytes")
 
 
-def summarise(remote: RemoteModel) -> str:
+def summarise(weights: Mapping[str, RemoteTensor]) -> str:
     """Return the table: a line for each layer that has weights, then the totals."""
     layers: dict[str, list[RemoteTensor]] = {}
     others: dict[Role, list[RemoteTensor]] = {}
-    for tensor in remote.weights.values():
+    for tensor in weights.values():
         if tensor.role is Role.WEIGHT:
             layers.setdefault(tensor.name.rpartition("/")[0] or tensor.name, []).append(tensor)
         else:

@@ -25,8 +25,6 @@ from remote_models.tensors import DIGEST_SIZE, Piece, StoredTensor
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from remote_models.remote_model._model import RemoteModel
-
 __all__ = ["Selection", "TensorReader"]
 
 _ML_DTYPES = ("bfloat16", "float8_e4m3fn", "float8_e5m2")
@@ -66,7 +64,8 @@ class TensorReader:
     """Reads ranges of an artifact's files and checks them block by block.
 
     Attributes:
-        owner: The artifact.
+        owner: The opened artifact, by which a tensor is found again after pickling.
+        where: The artifact's URL, for messages.
         store: Where the files are.
         files: Where each file lies.
         versions: The object versions that the manifest pins, by path.
@@ -74,18 +73,14 @@ class TensorReader:
         verify: Whether bytes that nothing vouches for are refused.
     """
 
-    owner: RemoteModel
+    owner: object
+    where: str
     store: Store
     files: Mapping[str, Location]
     versions: Mapping[str, str]
     block_size: int
     verify: bool
     _maps: dict[str, memoryview | None] = field(default_factory=dict, repr=False)
-
-    @property
-    def where(self) -> str:
-        """The artifact's URL, for messages."""
-        return str(self.owner.location)
 
     def numpy_dtype(self, entry: StoredTensor) -> np.dtype[Any]:
         """Return the dtype of what reading ``entry`` returns.

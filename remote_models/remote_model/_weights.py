@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
     from remote_models.formats.indexing import Index
+    from remote_models.manifest import Manifest
     from remote_models.remote_model._folder import ArtifactFolder
-    from remote_models.remote_model._model import RemoteModel
 
 __all__ = ["RemoteTensor", "TensorSelector", "Weights", "open_weights"]
 
@@ -234,20 +234,34 @@ class Weights(Mapping[str, RemoteTensor]):
 
 
 def open_weights(
-    owner: RemoteModel, folder: ArtifactFolder, index_now: Callable[[], Index], *, verify: bool
+    owner: object,
+    folder: ArtifactFolder,
+    files: Collection[str],
+    manifest: Manifest | None,
+    index_now: Callable[[], Index],
+    *,
+    verify: bool,
 ) -> Weights:
     """Return the weights of an artifact, from its manifest or from an index made now.
+
+    Args:
+        owner: The opened artifact, whose ``weights`` these are.
+        folder: Where its files lie.
+        files: Their relative paths.
+        manifest: What vouches for them, if there is a manifest.
+        index_now: Builds the index where there is none.
+        verify: Whether bytes that nothing vouches for are refused.
 
     Raises:
         FormatError: there is no manifest, and the files are damaged or no model's.
         StorageError: the store refused or failed.
     """
-    manifest = owner.manifest
     entries = manifest.tensors if manifest is not None else index_now().tensors
     reader = TensorReader(
         owner=owner,
+        where=str(folder),
         store=folder.store,
-        files={path: folder.file(path) for path in owner.files},
+        files={path: folder.file(path) for path in files},
         versions={e.path: e.version for e in manifest.files if e.version} if manifest else {},
         block_size=(manifest.block_size if manifest else 0) or 1,
         verify=verify,
@@ -255,5 +269,6 @@ def open_weights(
     return Weights(entries, reader)
 
 
-def _tensor_of(owner: RemoteModel, name: str) -> RemoteTensor:
-    return owner.weights[name]
+def _tensor_of(owner: Any, name: str) -> RemoteTensor:
+    tensor: RemoteTensor = owner.weights[name]
+    return tensor
