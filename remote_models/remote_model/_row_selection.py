@@ -15,12 +15,15 @@ if TYPE_CHECKING:
 __all__ = ["RowSelection", "select_rows"]
 
 
+_NO_ROWS = np.empty(0, np.int64)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RowSelection:
     """The rows along the first axis that an index needs, and what to do with them.
 
     Attributes:
-        unique: The rows to read, sorted, each once.
+        unique: The rows to read, sorted, each once; empty where all are needed.
         index: The index to apply to the table of these rows.
         is_everything: Whether the index needs every row.
     """
@@ -62,24 +65,15 @@ def select_rows(shape: tuple[int, ...], index: Any) -> RowSelection:
         IndexError: the index is out of bounds, has too many parts, or is of another kind.
     """
     words = _expand(shape, index)
-    everything = np.arange(shape[0] if shape else 1)
     if not words:
-        return RowSelection(unique=everything, index=(Ellipsis,), is_everything=True)
+        return RowSelection(unique=_NO_ROWS, index=(Ellipsis,), is_everything=True)
     first, rest = words[0], words[1:]
-    for word in rest:
-        if not isinstance(word, slice | int | np.integer):
-            raise IndexError(
-                "only integers, slices and an ellipsis can follow the first index; "
-                f"found {type(word).__name__}"
-            )
+    for axis, word in enumerate(rest, 1):
+        _check_later_word(axis, shape[axis], word)
     if isinstance(first, slice) and first == slice(None):
-        return RowSelection(unique=everything, index=(first, *rest), is_everything=True)
-    wanted = _rows(shape[0], first)
-    unique, inverse = np.unique(wanted, return_inverse=True)
-    position = int(inverse[0]) if np.ndim(wanted) == 0 else inverse.reshape(np.shape(wanted))
-    return RowSelection(
-        unique=unique.astype(np.int64), index=(position, *rest), is_everything=False
-    )
+        return RowSelection(unique=_NO_ROWS, index=(first, *rest), is_everything=True)
+    unique, position = _rows(shape[0], first)
+    return RowSelection(unique=unique, index=(position, *rest), is_everything=False)
 
 
 def _expand(shape: tuple[int, ...], index: Any) -> tuple[Any, ...]:
@@ -96,19 +90,41 @@ def _expand(shape: tuple[int, ...], index: Any) -> tuple[Any, ...]:
     return words
 
 
-def _rows(length: int, word: Any) -> Any:
-    """Return the row numbers that one index word means, none negative."""
+def _check_later_word(axis: int, length: int, word: Any) -> None:
+    """Refuse, before anything is read, what cannot follow the first word of an index."""
     if isinstance(word, slice):
-        return np.arange(length)[word]
+        return
+    if not isinstance(word, int | np.integer) or isinstance(word, bool):
+        raise IndexError(
+            "only integers, slices and an ellipsis can follow the first index; "
+            f"found {type(word).__name__}"
+        )
+    if not -length <= word < length:
+        raise IndexError(f"index {word} is out of bounds: axis {axis} has {length}")
+
+
+def _rows(length: int, word: Any) -> tuple[NDArray[np.int64], Any]:
+    """Return the rows that the first word needs, and the word for the table of these."""
+    if isinstance(word, slice):
+        rows = np.arange(*word.indices(length), dtype=np.int64)
+        forward = word.step is None or word.step > 0
+        return (rows, slice(None)) if forward else (rows[::-1], slice(None, None, -1))
+    wanted = _row_numbers(length, word)
+    unique, inverse = np.unique(wanted.ravel(), return_inverse=True)
+    return unique, inverse.reshape(wanted.shape) if wanted.ndim else 0
+
+
+def _row_numbers(length: int, word: Any) -> NDArray[np.int64]:
+    """Return the row numbers that an integer or an array means, none negative."""
     rows = np.asarray(word)
     if rows.dtype == bool:
         if rows.shape != (length,):
             raise IndexError(f"a boolean index must have shape ({length},), found {rows.shape}")
         return np.flatnonzero(rows)
-    if rows.size == 0:
-        return rows.astype(np.int64)
-    if rows.dtype.kind not in "iu":
+    is_empty_list = isinstance(word, list) and not rows.size  # of no dtype that says anything
+    if rows.dtype.kind not in "iu" and not is_empty_list:
         raise IndexError(f"unsupported index: {type(word).__name__}")
-    if rows.min() < -length or rows.max() >= length:
+    if rows.size and (rows.min() < -length or rows.max() >= length):
         raise IndexError(f"row out of bounds: the first axis has {length}")
+    rows = rows.astype(np.int64)  # a narrow dtype cannot hold the length that is added
     return np.where(rows < 0, rows + length, rows)

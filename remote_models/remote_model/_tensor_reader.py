@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import math
+import mmap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -100,7 +101,7 @@ class TensorReader:
         """
         entry = selection.entry
         rows = select_rows(entry.shape, selection.index)
-        if entry.dtype == "string" or not entry.shape or rows.is_everything:
+        if entry.dtype == "string" or rows.is_everything or not _has_whole_rows(entry):
             whole = self._read_whole(entry)
             return whole if selection.index is Ellipsis else whole[selection.index]
         return self._read_rows(entry, rows)
@@ -113,6 +114,8 @@ class TensorReader:
             for piece in entry.pieces:
                 parts.append(_Part(entry=entry, piece=piece, start=0, stop=piece.nbytes))
                 owners.append(index)
+            if not entry.pieces:  # partitioned, and without an element
+                yield index, self._assemble(entry, ())
         pending = {index: len(entry.pieces) for index, entry in enumerate(entries)}
         arrived: dict[int, list[tuple[Piece, _Buffer]]] = {}
         for number, data in self._read_parts(parts):
@@ -137,12 +140,6 @@ class TensorReader:
 
     def _row_parts(self, entry: StoredTensor, piece: Piece, rows: RowSelection) -> Iterator[_Part]:
         """Yield the runs of adjacent blocks that hold the rows of a piece."""
-        if piece.shape[1:] != entry.shape[1:]:
-            raise FormatError(
-                "rows of a tensor that is partitioned along other axes cannot be read alone",
-                where=f"{self.where} ({entry.label})",
-                hint="Read all of it with np.asarray()",
-            )
         row_bytes = _row_bytes(piece)
         wanted = rows.between(piece.origin[0], piece.origin[0] + piece.shape[0]) - piece.origin[0]
         if not row_bytes or not wanted.size:
@@ -159,22 +156,29 @@ class TensorReader:
         """Yield the verified bytes of each part, as each arrives."""
         self._refuse_unverifiable(parts)
         ranges = [part.widened(self.block_size) for part in parts]
-        done: set[int] = set()
-        try:
-            for number, data in self._fetch(ranges, {}):
-                yield number, self._verified(parts[number], ranges[number], data)
-                done.add(number)
-        except (IntegrityError, ModelNotFoundError):
-            if not self.versions:
-                raise
-        else:
-            return
-        # Replaced since, but the store still holds the versions that the manifest
+        left = dict.fromkeys(range(len(parts)))
+        # What was replaced since may still be there in the version that the manifest
         # pins. (Asked for second: it needs s3:GetObjectVersion.)
-        rest = [number for number in range(len(parts)) if number not in done]
-        for position, data in self._fetch([ranges[number] for number in rest], self.versions):
-            number = rest[position]
-            yield number, self._verified(parts[number], ranges[number], data)
+        for versions in ({}, self.versions) if self.versions else ({},):
+            numbers = list(left)
+            try:
+                for position, data in self._fetch([ranges[n] for n in numbers], versions):
+                    number = numbers[position]
+                    verified = self._verified(parts[number], ranges[number], data)
+                    del left[number]
+                    yield number, verified
+            except (IntegrityError, ModelNotFoundError) as error:
+                failure = error
+            else:
+                return
+        is_vouched_for = any(part.piece.digests for part in parts)
+        if is_vouched_for and isinstance(failure, ModelNotFoundError):
+            raise IntegrityError(
+                "a file of the model is missing",
+                where=failure.where,
+                hint="Save the model again, or restore the file",
+            ) from failure
+        raise failure
 
     def _fetch(
         self, ranges: Sequence[ByteRange], versions: Mapping[str, str]
@@ -195,20 +199,23 @@ class TensorReader:
         for position, data in read_ranges(self.store, files, wanted):
             yield remote[position], data
 
-    def _mapped(self, each: ByteRange) -> memoryview | None:
+    def _mapped(self, each: ByteRange) -> bytearray | None:
         if each.file not in self._maps:
             self._maps[each.file] = self.store.map(self.files[each.file])
         whole = self._maps[each.file]
         if whole is None:
             return None
-        if each.stop > len(whole):
+        size = _size_now(whole)
+        if each.stop > size:
             raise IntegrityError(
                 "the file is shorter than its manifest says",
                 where=str(self.files[each.file]),
                 expected=f"bytes {each.start} to {each.stop}",
-                found=f"{len(whole)} bytes",
+                found=f"{size} bytes",
             )
-        return whole[each.start : each.stop]
+        # A copy: what is checked now must neither change with the file later, nor
+        # with what a caller writes into the array that it gets.
+        return bytearray(whole[each.start : each.stop])
 
     def _refuse_unverifiable(self, parts: Sequence[_Part]) -> None:
         bare = next((p for p in parts if p.piece.nbytes and not p.piece.digests), None)
@@ -282,6 +289,17 @@ def _array(data: _Buffer, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return the elements without a copy, unless they lie at an odd address."""
     array = np.frombuffer(data, dtype)
     return array if array.flags.aligned else array.copy()
+
+
+def _size_now(mapped: memoryview) -> int:
+    """Return the size of a mapped file: to read behind its end is fatal (SIGBUS, mmap(2))."""
+    whole: Any = mapped.obj
+    return min(len(mapped), whole.size()) if isinstance(whole, mmap.mmap) else len(mapped)
+
+
+def _has_whole_rows(entry: StoredTensor) -> bool:
+    """Whether every piece holds rows from end to end: it is partitioned by rows, if at all."""
+    return all(piece.shape[1:] == entry.shape[1:] for piece in entry.pieces)
 
 
 def _row_bytes(piece: Piece) -> int:
