@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from remote_models.errors import ModelExistsError
+from remote_models.errors import (
+    AccessDeniedError,
+    IntegrityError,
+    ModelExistsError,
+    ModelNotFoundError,
+)
 from remote_models.formats import Recognition
 from remote_models.manifest import FileEntry, Manifest, StoredManifest, parse_relative_path
 from remote_models.remote_model import (
@@ -17,6 +22,7 @@ from remote_models.remote_model import (
 )
 from remote_models.storage import (
     Location,
+    ObjectInfo,
     ProgressCallback,
     ProgressMeter,
     Publication,
@@ -69,20 +75,17 @@ def adopt(
         IntegrityError: a file changed while it was read.
         StorageError: the store refused or failed.
     """
-    found = find_manifest(store, location) if manifest_at is None else None
-    if found is not None and not overwrite:
-        raise ModelExistsError(
-            "the model has a manifest already",
-            where=str(location),
-            hint="Pass overwrite=True to write it anew, if the files were changed on purpose",
-        )
-    layout, sizes = find_files(store, location)
+    if not overwrite:
+        _refuse_existing(store, location, manifest_at)
+    layout, found = find_files(store, location)
     folder = ArtifactFolder(store=store, location=location, layout=layout)
+    infos = {path: store.head(folder.file(path)) for path in sorted(found)}
+    sizes = {path: info.size for path, info in infos.items()}
     what = RemoteModel(folder, stored=None, files=sizes).recognise()
     index, documents = _index(folder, sizes, what)
     hashers = ArtifactHasher(index.tensors)
     meter = ProgressMeter("adopt", str(location), sum(sizes.values()), progress)
-    files = [_read(folder, path, size, hashers, meter) for path, size in sorted(sizes.items())]
+    files = [_read(folder, path, info, hashers, meter) for path, info in infos.items()]
     manifest = Manifest(
         format=what.format.value,
         layout=layout,
@@ -94,8 +97,25 @@ def adopt(
         block_size=hashers.block_size,
         documents=tuple(documents),
     )
-    _write(manifest, manifest_at or manifest_location(location, layout))
+    _write(manifest, manifest_at or manifest_location(location, layout), overwrite=overwrite)
     return manifest, [skipped.key for skipped in index.skipped]
+
+
+def _refuse_existing(store: Store, location: Location, manifest_at: Location | None) -> None:
+    """Refuse early what the store's exclusive create would refuse at the end."""
+    if manifest_at is None:
+        is_there = find_manifest(store, location) is not None
+    else:
+        try:
+            is_there = bool(open_store(manifest_at).head(manifest_at))
+        except (ModelNotFoundError, AccessDeniedError):  # whom S3 lets not look it says 403
+            is_there = False
+    if is_there:
+        raise ModelExistsError(
+            "the model has a manifest already",
+            where=str(manifest_at or location),
+            hint="Pass overwrite=True to write it anew, if the files were changed on purpose",
+        )
 
 
 def _index(
@@ -112,24 +132,37 @@ def _index(
 
 
 def _read(
-    folder: ArtifactFolder, path: str, size: int, hashers: ArtifactHasher, meter: ProgressMeter
+    folder: ArtifactFolder,
+    path: str,
+    before: ObjectInfo,
+    hashers: ArtifactHasher,
+    meter: ProgressMeter,
 ) -> FileEntry:
+    """Hash a file that must be, from before its index was made, one and the same."""
     hasher = hashers.of_file(path)
     location = folder.file(path)
-    before = folder.store.head(location)
-    for chunk in read_chunks(folder.store, location, size):
+    for chunk in read_chunks(folder.store, location, before.size):
         hasher.update(chunk)
         meter.advance(len(chunk))
+    after = folder.store.head(location)
+    if after != before:
+        raise IntegrityError(
+            "the file changed while it was read",
+            where=str(location),
+            expected=before,
+            found=after,
+            hint="Adopt the model when nobody writes to it",
+        )
     return FileEntry(
         path=parse_relative_path(path, where="file name"),
-        size=size,
+        size=before.size,
         sha256=hasher.sha256(),
-        version=before.version if before == folder.store.head(location) else None,
+        version=before.version,
     )
 
 
-def _write(manifest: Manifest, location: Location) -> None:
+def _write(manifest: Manifest, location: Location, *, overwrite: bool) -> None:
     data = StoredManifest(current=manifest).to_bytes()
-    with Publication(open_store(location)) as publication:
+    with Publication(open_store(location), if_absent=not overwrite) as publication:
         publication.stage(location, len(data), [data])
         publication.commit(lambda _location, _version: None)
