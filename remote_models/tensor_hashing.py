@@ -18,12 +18,13 @@ class ArtifactHasher:
         tensors: The artifact's tensors, as its index describes them.
 
     Attributes:
-        block_size: Bytes per block of the digests.
+        block_size: Bytes per block of the digests; 0 without tensors.
     """
 
     def __init__(self, tensors: Sequence[StoredTensor]) -> None:
         self._tensors = tensors
-        self.block_size = choose_block_size(sum(tensor.nbytes for tensor in tensors))
+        total = sum(tensor.nbytes for tensor in tensors)
+        self.block_size = choose_block_size(total) if tensors else 0
         self._hashers: dict[str, FileHasher] = {}
         self._places: dict[str, list[tuple[int, int]]] = {}
         for index, tensor in enumerate(tensors):

@@ -9,13 +9,11 @@ tensorflow/core/lib/strings/ordered_code.cc.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from itertools import groupby
+from collections.abc import Iterable
+
+from remote_models.formats._tensor import Extent, tiles
 
 __all__ = ["SLICE_MARK", "Extent", "slice_key", "tiles"]
-
-Extent = tuple[int, int]
-"""Where a slice begins in one dimension, and its length there."""
 
 SLICE_MARK = b"\x00"
 """What every key of a slice begins with, and no variable's name."""
@@ -44,34 +42,6 @@ def slice_key(name: bytes, extents: Iterable[Extent | None]) -> bytes:
         start, length = extent if extent is not None else (0, _FULL)
         key += _signed(start) + _signed(length)
     return key
-
-
-def tiles(slices: Iterable[tuple[Extent, ...]], shape: Sequence[int]) -> bool:
-    """Whether slices cover a shape without gaps and overlaps.
-
-    Only tilings that come about by cutting the first dimension, then each part along
-    the second, and so on, are known for such: TensorFlow makes no others, and
-    they can be told apart in ``n log n`` steps, however hostile the list.
-
-    >>> tiles([((0, 2), (0, 3)), ((2, 1), (0, 3))], (3, 3))
-    True
-    >>> tiles([((0, 2), (0, 3)), ((1, 2), (0, 3))], (3, 3))
-    False
-    """
-    parts = [sorted(slices)]
-    for axis, dimension in enumerate(shape):
-        cut = []
-        for part in parts:
-            position = 0
-            for (start, length), group in groupby(part, key=lambda block: block[axis]):
-                if start != position:
-                    return False
-                position += length
-                cut.append(list(group))
-            if position != dimension:
-                return False
-        parts = cut
-    return all(len(part) == 1 for part in parts)
 
 
 def _number(value: int) -> bytes:
