@@ -19,6 +19,7 @@ from remote_models.digest import FileHasher
 from remote_models.documents import StoredDocument
 from remote_models.errors import (
     AccessDeniedError,
+    ArgumentError,
     BucketNotFoundError,
     CredentialsError,
     ManifestError,
@@ -98,10 +99,13 @@ def publish(
     Raises:
         ModelExistsError: something is there and ``overwrite`` is false, or an
             artifact of the other layout is in the way.
+        ArgumentError: a file of the artifact has the manifest's name.
+        ManifestError: the path of a file is not safe.
     """
+    folder = location if artifact.layout is Layout.DIRECTORY else location.parent
+    _check_names(folder, manifest_location(location, artifact.layout), artifact)
     earlier = _Earlier.look(store, location, artifact.layout)
     earlier.check(overwrite=overwrite)
-    folder = location if artifact.layout is Layout.DIRECTORY else location.parent
     with Publication(store, if_absent=not overwrite) as publication:
         if artifact.layout is Layout.DIRECTORY:
             publication.make_directory(location)
@@ -114,6 +118,17 @@ def publish(
             _delete_stale(store, folder, earlier, coming)
             switch.finish()
     return switch.manifest
+
+
+def _check_names(folder: Location, manifest: Location, artifact: Artifact) -> None:
+    for path in artifact.files:
+        parse_relative_path(path, where="file name")
+        if folder.join(path) == manifest:
+            raise ArgumentError(
+                "a file of the model stands where its manifest belongs",
+                where=str(manifest),
+                hint="Rename the file",
+            )
 
 
 def _stage(
