@@ -551,6 +551,7 @@ class TestLocalStore(LocalConformance):
         with Publication(store) as publication:
             for path in ("mine", "mine/a", "new", "new/b"):
                 publication.make_directory(base.join(path))
+            publication.stage(base.join("new/b/object"), 1, [b"x"])
         assert sorted(os.listdir(base.path)) == ["mine"]
         assert os.listdir(f"{base.path}/mine") == []
 

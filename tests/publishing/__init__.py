@@ -1,0 +1,1 @@
+"""Publishing and reading back: whole, or a clear error."""
