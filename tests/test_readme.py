@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from remote_models import cli, errors
+from remote_models.cli._parser import make_parser
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -79,7 +80,7 @@ def test_scripts_and_linked_files_exist() -> None:
 
 def verbs() -> Iterator[tuple[str, argparse.ArgumentParser, str | None]]:
     """Every command of the command line: name, parser and line of help."""
-    for action in cli._parser()._actions:
+    for action in make_parser()._actions:
         if isinstance(action, argparse._SubParsersAction):
             told = {choice.dest: choice.help for choice in action._choices_actions}
             for name, parser in action.choices.items():

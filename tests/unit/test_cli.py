@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,9 +20,19 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 import remote_models
-from remote_models import cli
 from remote_models._progress_bar import CLEAR_LINE, ProgressBar
-from remote_models.cli import FAILED, INTEGRITY, INTERRUPTED, NOT_FOUND, OK, USAGE, main
+from remote_models.cli import (
+    FAILED,
+    INTEGRITY,
+    INTERRUPTED,
+    NOT_FOUND,
+    OK,
+    USAGE,
+    _copies,
+    _inspect,
+    main,
+)
+from remote_models.cli._parser import make_parser
 from remote_models.errors import AccessDeniedError, StoreUnavailableError
 from remote_models.formats import Format
 from remote_models.manifest import Layout, Manifest
@@ -559,12 +569,24 @@ def test_an_error_as_json_has_the_same_keys_always(
     assert unknown.document.keys() == result.document.keys()
 
 
+CALLS = ("list_models", "open_model", "pull_model", "push_model", "verify_model")
+"""What the command line calls of the library."""
+
+
+def replace_calls(monkeypatch: pytest.MonkeyPatch, substitute: Callable[..., object]) -> None:
+    places = [
+        (module, name) for module in (_copies, _inspect) for name in CALLS if hasattr(module, name)
+    ]
+    assert {name for _, name in places} == set(CALLS)
+    for module, name in places:
+        monkeypatch.setattr(module, name, substitute)
+
+
 def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def fail(*_args: object, **_options: object) -> None:
         raise error
 
-    for name in ("open_model", "list_models", "verify_model", "pull_model", "push_model"):
-        monkeypatch.setattr(cli, name, fail)
+    replace_calls(monkeypatch, fail)
 
 
 WORDS = {
@@ -721,8 +743,7 @@ def test_storage_options_reach_the_store(
         seen.append(storage_options)
         raise KeyboardInterrupt
 
-    for name in ("open_model", "verify_model", "pull_model", "push_model"):
-        monkeypatch.setattr(cli, name, remember)
+    replace_calls(monkeypatch, remember)
     flags = [flag for word in words for flag in ("-o", word)]
     assert main([*WORDS[verb], *flags]) == INTERRUPTED
     assert seen == [parsed]
@@ -763,7 +784,7 @@ def test_help_names_every_verb_and_exit_code(run: Command) -> None:
 
 
 def test_every_verb_and_every_option_says_what_it_does() -> None:
-    parser = cli._parser()
+    parser = make_parser()
     (verbs,) = (
         action for action in parser._actions if isinstance(action, argparse._SubParsersAction)
     )
@@ -914,12 +935,12 @@ def test_without_standard_streams_it_still_works(local_models: Path) -> None:
 
 SLOW = """
 import sys, time
-from remote_models import cli
+from remote_models.cli import _inspect, main
 def wait(*args, **options):
     print("ready", flush=True)
     time.sleep(60)
-cli.open_model = wait
-sys.exit(cli.main(["info", "u"]))
+_inspect.open_model = wait
+sys.exit(main(["info", "u"]))
 """
 
 

@@ -1,0 +1,52 @@
+"""From an exception to one line, a hint and an exit code."""
+
+from __future__ import annotations
+
+import traceback
+
+from remote_models.cli._exit_codes import FAILED, INTEGRITY, NOT_FOUND, USAGE
+from remote_models.cli._output import print_errors, print_json
+from remote_models.errors import (
+    ArgumentError,
+    IntegrityError,
+    ModelNotFoundError,
+    RemoteModelsError,
+    TensorNotFoundError,
+)
+
+__all__ = ["report_failure"]
+
+
+def report_failure(error: Exception, *, debug: bool, as_json: bool) -> int:
+    """Print what went wrong and return the exit code."""
+    if debug:
+        traceback.print_exception(error)
+    summary, hint = _explain(error)
+    if as_json:
+        print_json({"error": type(error).__name__, "message": summary, "hint": hint})
+    print_errors([f"error: {summary}", *([f"hint: {hint}"] if hint else [])])
+    return _exit_code(error)
+
+
+def _explain(error: Exception) -> tuple[str, str | None]:
+    """Return what happened and what to do about it, one line each."""
+    if isinstance(error, RemoteModelsError):
+        return _one_line(error.summary), error.hint and _one_line(error.hint)
+    if isinstance(error, OSError) and error.strerror:  # of a path on this machine
+        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        return _one_line(text), None
+    first = str(error).strip().splitlines()
+    summary = f"{type(error).__name__}: {first[0] if first else 'no message'}"
+    return summary, "Run it again with --debug and report what it prints"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _exit_code(error: Exception) -> int:
+    if isinstance(error, ModelNotFoundError | TensorNotFoundError):
+        return NOT_FOUND
+    if isinstance(error, IntegrityError):
+        return INTEGRITY
+    return USAGE if isinstance(error, ArgumentError) else FAILED

@@ -1,0 +1,114 @@
+"""The words that make a command, and what each of them says of itself."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+from remote_models._version import __version__
+from remote_models.cli._copies import pull, push, verify
+from remote_models.cli._inspect import info, ls
+
+__all__ = ["Command", "make_parser"]
+
+Command = Callable[[argparse.Namespace], int]
+"""Runs a verb and returns the exit code."""
+
+_Verbs = argparse._SubParsersAction  # noqa: SLF001 - argparse has no public name for it
+
+_EPILOG = """\
+exit codes: 0 done, 1 failed, 2 wrong usage, 3 nothing is there, 4 integrity,
+130 interrupted
+
+Credentials and endpoints come from where boto and gcsfs look: AWS_PROFILE,
+AWS_ENDPOINT_URL, GOOGLE_APPLICATION_CREDENTIALS, STORAGE_EMULATOR_HOST.
+"""
+
+_DESCRIPTIONS = {
+    "info": "Reads the manifest and nothing else. Of a model without a manifest it reads as "
+    "much as shows what it is.",
+    "ls": "Of a model: size, digest and path of each file. Of anything else: size and path "
+    "of each model below it, and whether a manifest lies with it.",
+    "verify": "Reads every file and names those that are missing, changed or foreign. "
+    "Exits with 4 if there is one.",
+    "pull": "Copies the files and the manifest, and checks each byte on the way. DIR "
+    "appears when all are there.",
+    "push": "Copies a model's file or directory as it is and writes a manifest. A manifest "
+    "that lies with it is checked first, and its metadata kept.",
+}
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser, which puts the verb's function into ``command``."""
+    parser = argparse.ArgumentParser(
+        prog="remote-models",
+        description="Look at, verify and copy saved Keras models on S3, GCS and local disk.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"remote-models {__version__}")
+    verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_info(verbs)
+    _add_ls(verbs)
+    _add_verify(verbs)
+    _add_pull(verbs)
+    _add_push(verbs)
+    return parser
+
+
+def _add_info(verbs: _Verbs[argparse.ArgumentParser]) -> None:
+    verb = _verb(verbs, "info", info, "say what a model is: format, producer, size, digest")
+    verb.add_argument("url", metavar="URL", help="the model")
+
+
+def _add_ls(verbs: _Verbs[argparse.ArgumentParser]) -> None:
+    verb = _verb(verbs, "ls", ls, "list the files of a model, or the models below a URL")
+    verb.add_argument("url", metavar="URL", help="a model, or a folder, prefix or bucket")
+
+
+def _add_verify(verbs: _Verbs[argparse.ArgumentParser]) -> None:
+    verb = _verb(verbs, "verify", verify, "compare every byte with the manifest")
+    verb.add_argument("url", metavar="URL", help="the model")
+    _add_digest(verb)
+
+
+def _add_pull(verbs: _Verbs[argparse.ArgumentParser]) -> None:
+    verb = _verb(verbs, "pull", pull, "copy a model to a local directory, verified")
+    verb.add_argument("url", metavar="URL", help="the model")
+    verb.add_argument("directory", metavar="DIR", help="a new or empty directory")
+    _add_digest(verb)
+
+
+def _add_push(verbs: _Verbs[argparse.ArgumentParser]) -> None:
+    verb = _verb(verbs, "push", push, "copy a local model to a URL, with a manifest")
+    verb.add_argument("path", metavar="PATH", help="a model's directory or file")
+    verb.add_argument("url", metavar="URL", help="where to put it")
+    verb.add_argument(
+        "--no-overwrite", action="store_true", help="fail if something is there already"
+    )
+
+
+def _verb(
+    verbs: _Verbs[argparse.ArgumentParser], name: str, command: Command, help: str
+) -> argparse.ArgumentParser:
+    description = f"{help[0].upper()}{help[1:]}. {_DESCRIPTIONS[name]}"
+    verb = verbs.add_parser(name, help=help, description=description)
+    verb.set_defaults(command=command)
+    verb.add_argument("--json", action="store_true", help="print one JSON document")
+    verb.add_argument("-q", "--quiet", action="store_true", help="print errors only")
+    verb.add_argument("--debug", action="store_true", help="print a traceback with an error")
+    verb.add_argument(
+        "-o",
+        "--storage-option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an argument for the fsspec filesystem; VALUE is JSON or text; may be repeated",
+    )
+    return verb
+
+
+def _add_digest(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--manifest-digest", metavar="sha256:HEX", help="accept exactly this artifact"
+    )
