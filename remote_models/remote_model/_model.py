@@ -264,8 +264,10 @@ class RemoteModel:
             latest = self._reread()
             if attempt == _ATTEMPTS or (latest == stored and not stored.pending):
                 raise self._failure(stored, failures[0])
+            if latest == stored:  # a save is under way; what is read before the pause would age
+                time.sleep(_BACKOFF_SECONDS * attempt)
+                latest = self._reread()
             stored = latest
-            time.sleep(_BACKOFF_SECONDS * attempt)
         raise AssertionError("unreachable")
 
     def verify(self, progress: ProgressCallback | None = None) -> VerifyReport:
