@@ -281,7 +281,8 @@ class TensorReader:
                 slice(first, first + length)
                 for first, length in zip(piece.origin, piece.shape, strict=True)
             )
-            whole[target] = block.reshape(piece.shape)
+            # Without the ellipsis a scalar would hold the array instead of its element.
+            whole[(*target, ...)] = block.reshape(piece.shape)
         return whole
 
 
