@@ -110,7 +110,9 @@ def find_manifest(store: Store, location: Location) -> tuple[Layout, StoredManif
     return None
 
 
-def _likely_layouts(location: Location) -> tuple[Layout, Layout]:
+def _likely_layouts(location: Location) -> tuple[Layout, ...]:
+    if location.is_bucket:  # what lies beside a bucket is another bucket
+        return (Layout.DIRECTORY,)
     if location.name.lower().endswith(_FILE_SUFFIXES):
         return Layout.FILE, Layout.DIRECTORY
     return Layout.DIRECTORY, Layout.FILE
@@ -122,24 +124,32 @@ def find_files(store: Store, location: Location) -> tuple[Layout, Mapping[str, i
     Raises:
         ModelNotFoundError: nothing is there.
     """
+    if not location.is_bucket and (file := _file(store, location)):
+        return Layout.FILE, {**file, **_shards(store, location)}
+    inside = store.list(location)
+    inside = {path: size for path, size in inside.items() if path != DIRECTORY_MANIFEST}
+    if inside:
+        return Layout.DIRECTORY, {_checked(path): size for path, size in inside.items()}
+    if not location.is_bucket and (files := _checkpoint(store, location)):
+        return Layout.FILE, files
+    raise ModelNotFoundError("no model is stored here", where=str(location), hint="Check the URL")
+
+
+def _file(store: Store, location: Location) -> Mapping[str, int]:
     try:
-        files = {location.name: store.head(location).size, **_shards(store, location)}
-    except ModelNotFoundError as missing:
-        inside = store.list(location)
-        inside = {path: size for path, size in inside.items() if path != DIRECTORY_MANIFEST}
-        if inside:
-            return Layout.DIRECTORY, {_checked(path): size for path, size in inside.items()}
-        around = store.list_names(location.parent, location.name)
-        files = {
-            name: size
-            for name, size in around.items()
-            if name[len(location.name) :].startswith((".index", ".data-"))
-        }
-        if not files:
-            raise ModelNotFoundError(
-                "no model is stored here", where=str(location), hint="Check the URL"
-            ) from missing
-    return Layout.FILE, files
+        return {location.name: store.head(location).size}
+    except ModelNotFoundError:
+        return {}
+
+
+def _checkpoint(store: Store, location: Location) -> Mapping[str, int]:
+    """Return the files of a checkpoint whose prefix ``location`` is."""
+    around = store.list_names(location.parent, location.name)
+    return {
+        name: size
+        for name, size in around.items()
+        if name[len(location.name) :].startswith((".index", ".data-"))
+    }
 
 
 def _shards(store: Store, location: Location) -> Mapping[str, int]:

@@ -344,9 +344,10 @@ class RemoteModel:
 
     def _reread(self) -> StoredManifest:
         if self._manifest_at is not None:
-            return _read_apart(self._manifest_at)[1]
-        where = manifest_location(self.location, self.layout)
-        stored = read_stored_manifest(self._folder.store, where, self.layout)
+            stored = _read_apart(self._manifest_at)[1]
+        else:
+            where = manifest_location(self.location, self.layout)
+            stored = read_stored_manifest(self._folder.store, where, self.layout)
         if self._pinned is not None:
             return pin_manifest(stored, self._pinned, str(self.location))
         return stored

@@ -89,6 +89,11 @@ class Location:
         return self.path.rpartition("/")[2]
 
     @property
+    def is_bucket(self) -> bool:
+        """Whether this is a bucket itself, without a path inside it: an object it is not."""
+        return self.protocol in _BUCKETS and "/" not in self.path
+
+    @property
     def is_local(self) -> bool:
         """Whether this is a path of this machine's own file system."""
         return self.protocol == "file"
