@@ -9,6 +9,7 @@ from remote_models._api._arguments import URL, Progress, StorageOptions
 from remote_models._api._local_copy import (
     empty_directories_of,
     files_of,
+    require_folder_around,
     temporary_directory,
 )
 from remote_models._api._publish import publish_files
@@ -60,6 +61,7 @@ def verify_model(
     url: URL,
     *,
     manifest_digest: str | None = None,
+    manifest_url: URL | None = None,
     storage_options: StorageOptions | None = None,
     progress: Progress = None,
 ) -> VerifyReport:
@@ -68,6 +70,7 @@ def verify_model(
     Args:
         url: Where it was saved.
         manifest_digest: ``sha256:<hex>`` that the manifest must have.
+        manifest_url: As in :func:`open_model`.
         storage_options: Arguments for the fsspec filesystem, as in pandas.
         progress: As in :func:`save_model`.
 
@@ -79,7 +82,12 @@ def verify_model(
         ManifestError: there is no manifest, or it is malformed or not the pinned one.
         StorageError: the store refused or failed.
     """
-    remote = open_model(url, manifest_digest=manifest_digest, storage_options=storage_options)
+    remote = open_model(
+        url,
+        manifest_digest=manifest_digest,
+        manifest_url=manifest_url,
+        storage_options=storage_options,
+    )
     return remote.verify(progress_callback(progress))
 
 
@@ -88,6 +96,7 @@ def pull_model(
     directory: str | os.PathLike[str],
     *,
     manifest_digest: str | None = None,
+    manifest_url: URL | None = None,
     storage_options: StorageOptions | None = None,
     progress: Progress = None,
 ) -> list[Path]:
@@ -95,9 +104,11 @@ def pull_model(
 
     Args:
         url: Where it was saved.
-        directory: A directory that is new or empty. A directory artifact's files
-            come straight into it, as does the file of a single-file artifact.
+        directory: A directory that is new or empty, in one that exists. A directory
+            artifact's files come straight into it, as does the file of a
+            single-file artifact, and the manifest, wherever it lay.
         manifest_digest: ``sha256:<hex>``: copy exactly this artifact or nothing.
+        manifest_url: As in :func:`open_model`.
         storage_options: Arguments for the fsspec filesystem, as in pandas.
         progress: As in :func:`save_model`.
 
@@ -106,16 +117,23 @@ def pull_model(
 
     Raises:
         ArgumentError: ``directory`` holds something already.
+        BucketNotFoundError: the folder that ``directory`` is to lie in does not exist.
         ModelNotFoundError: nothing is there.
         IntegrityError: bytes are not those that the manifest vouches for.
         StorageError: the store refused or failed.
     """
-    remote = open_model(url, manifest_digest=manifest_digest, storage_options=storage_options)
     target = Path(directory)
+    require_folder_around(target)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ArgumentError(
             "must be a new or empty directory", where=str(target), hint="Choose another directory"
         )
+    remote = open_model(
+        url,
+        manifest_digest=manifest_digest,
+        manifest_url=manifest_url,
+        storage_options=storage_options,
+    )
     with temporary_directory(target.absolute().parent) as folder:
         copy = folder / "model"
         copy.mkdir()

@@ -12,8 +12,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from remote_models._api._local_copy import temporary_directory
-from remote_models.errors import ArgumentError, BucketNotFoundError, FormatError
+from remote_models._api._local_copy import require_folder_around, temporary_directory
+from remote_models.errors import ArgumentError, FormatError
 from remote_models.tensors import DTYPE_BITS
 
 if TYPE_CHECKING:
@@ -121,10 +121,7 @@ def _refuse(chosen: Sequence[RemoteTensor], known: set[str], format: str, hint: 
 
 @contextmanager
 def _appearing_whole(target: Path) -> Iterator[IO[bytes]]:
-    if not target.absolute().parent.is_dir():
-        raise BucketNotFoundError(
-            "the folder does not exist", where=str(target.parent), hint="Make it first"
-        )
+    require_folder_around(target)
     with temporary_directory(target.absolute().parent) as folder:
         with (folder / "weights").open("wb") as file:
             yield file

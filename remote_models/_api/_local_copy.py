@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from remote_models.errors import FormatError, StoreFullError
+from remote_models.errors import BucketNotFoundError, FormatError, StoreFullError
 from remote_models.formats import Format
 
 __all__ = [
@@ -18,6 +19,8 @@ __all__ = [
     "files_of",
     "full_disk_named",
     "make_temporary_directory",
+    "refuse_reference_to_copy",
+    "require_folder_around",
     "temporary_directory",
 ]
 
@@ -69,6 +72,22 @@ def refuse_reference_to_copy(folder: Path, where: str) -> None:
             where=where,
             hint="Load it with the classes of its custom layers (custom_objects=) and save again",
         )
+
+
+def require_folder_around(target: Path) -> None:
+    """Check that a file or folder can be made at ``target``.
+
+    Raises:
+        BucketNotFoundError: the folder around it does not exist.
+        NotADirectoryError: a file is there instead.
+    """
+    folder = target.absolute().parent
+    if not folder.exists():
+        raise BucketNotFoundError(
+            "the folder does not exist", where=str(folder), hint="Make it first"
+        )
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
 
 
 def make_temporary_directory(parent: Path | None = None) -> Path:
