@@ -5,6 +5,8 @@ The same calls serve local paths, ``file://``, ``memory://``, ``s3://`` and
 store; each is imported when it is needed.
 """
 
+from typing import TYPE_CHECKING
+
 from remote_models._api import (
     ModelListing,
     UnverifiedModelWarning,
@@ -26,17 +28,41 @@ from remote_models.manifest import FileEntry, Manifest
 from remote_models.remote_model import FileMismatch, RemoteModel, VerifyReport
 from remote_models.storage import TransferProgress
 
+if TYPE_CHECKING:
+    from remote_models._api._export import export_weights
+    from remote_models.remote_model import RemoteTensor, Weights
+else:
+
+    def __getattr__(name: str) -> object:
+        """Import what needs NumPy when it is asked for: that takes 0.1 s."""
+        if name == "export_weights":
+            from remote_models._api._export import export_weights
+
+            return export_weights
+        if name in ("RemoteTensor", "Weights"):
+            from remote_models import remote_model
+
+            return getattr(remote_model, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
+
+
 __all__ = [
     "FileEntry",
     "FileMismatch",
     "Manifest",
     "ModelListing",
     "RemoteModel",
+    "RemoteTensor",
     "TransferProgress",
     "UnverifiedModelWarning",
     "VerifyReport",
+    "Weights",
     "__version__",
     "adopt_model",
+    "export_weights",
     "list_models",
     "load_architecture",
     "load_model",

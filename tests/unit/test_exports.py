@@ -6,6 +6,8 @@ import ast
 import importlib
 import inspect
 import pkgutil
+import subprocess
+import sys
 from types import ModuleType
 
 import pytest
@@ -114,12 +116,33 @@ def test_every_public_name_is_exported(name: str) -> None:
         assert defined(source_of(name)) <= set(module.__all__)
 
 
+LAZY = {"RemoteTensor", "Weights", "export_weights"}
+"""What needs NumPy, and is imported when it is asked for."""
+
+
 def test_the_package_exports_every_verb_and_nothing_else() -> None:
     names = set(remote_models.__all__)
-    assert exported(remote_models) == names - {"__version__"}
+    assert exported(remote_models) | LAZY == names - {"__version__"}
     assert "__version__" in names
+    assert names <= set(dir(remote_models))
     for verb in importlib.import_module("remote_models._api").__all__:
         assert verb in names
+
+
+def test_numpy_is_imported_when_it_is_needed() -> None:
+    code = (
+        "import sys, remote_models as rm; print('numpy' in sys.modules); "
+        f"[getattr(rm, name) for name in {sorted(LAZY)}]; print('numpy' in sys.modules)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert result.stdout.split() == ["False", "True"]
+
+
+def test_a_name_that_is_not_exported_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="'remote_models' has no attribute 'load_weight'"):
+        remote_models.load_weight  # type: ignore[attr-defined]  # noqa: B018
 
 
 @pytest.mark.parametrize("name", remote_models.__all__)
