@@ -16,6 +16,9 @@ from remote_models.storage import Location, open_store
 
 __all__ = ["adopt_model"]
 
+_SHOWN = 3
+"""Tensors that a warning names."""
+
 
 def adopt_model(
     url: URL,
@@ -61,9 +64,10 @@ def adopt_model(
         progress=progress_callback(progress),
     )
     if skipped:
+        more = f" and {len(skipped) - _SHOWN} more" if len(skipped) > _SHOWN else ""
         warnings.warn(
-            f"{location}: {len(skipped)} datasets are compressed or chunked and cannot be read "
-            f"lazily: {', '.join(skipped[:3])}",
+            f"{location}: compressed or chunked, so that nothing of it can be read lazily: "
+            f"{', '.join(skipped[:_SHOWN])}{more}",
             stacklevel=2,
         )
     return manifest

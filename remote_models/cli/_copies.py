@@ -21,6 +21,7 @@ def verify(options: argparse.Namespace) -> int:
     report = verify_model(
         options.url,
         manifest_digest=options.manifest_digest,
+        manifest_url=options.manifest_url,
         storage_options=storage_options_of(options),
         progress=progress_of(options),
     )
@@ -55,6 +56,7 @@ def pull(options: argparse.Namespace) -> int:
         options.url,
         options.directory,
         manifest_digest=options.manifest_digest,
+        manifest_url=options.manifest_url,
         storage_options=storage_options_of(options),
         progress=progress_of(options),
     )

@@ -16,21 +16,29 @@ from remote_models.cli._output import print_errors, print_json, print_line
 from remote_models.errors import ArgumentError, FormatError, ManifestError, ModelNotFoundError
 from remote_models.manifest import Layout
 from remote_models.remote_model import RemoteModel
+from remote_models.tensors import Role, StoredTensor
 
 __all__ = ["info", "ls"]
 
 
 def info(options: argparse.Namespace) -> int:
     """Say what a model is."""
-    remote = open_model(options.url, storage_options=storage_options_of(options))
+    remote = open_model(
+        options.url,
+        manifest_url=options.manifest_url,
+        storage_options=storage_options_of(options),
+    )
     facts = _facts(remote)
+    summary = remote.summary() if options.summary else None
     if options.json:
-        print_json(facts)
+        print_json(facts if summary is None else facts | {"summary": summary})
     elif not options.quiet:
         width = max(map(len, facts))
         for name, value in facts.items():
             if text := _readable(name, value):
                 print_line(f"{name.replace('_', ' '):<{width}}  {text}")
+        for line in ["", *summary.split("\n")] if summary else ():
+            print_line(line)
     return OK
 
 
@@ -48,11 +56,20 @@ def _facts(remote: RemoteModel) -> dict[str, Any]:
         "what": title,
         "files": len(remote.files),
         "size": remote.total_size,
+        **_counts(manifest.tensors if manifest else ()),
         "created": manifest.created if manifest else None,
         "producer": dict(manifest.producer) if manifest else {},
         "metadata": dict(manifest.metadata) if manifest else {},
         "manifest_digest": manifest.digest if manifest else None,
     }
+
+
+def _counts(tensors: Sequence[StoredTensor]) -> dict[str, int | None]:
+    """Return how many tensors a manifest names, if it names any, and the weights' elements."""
+    if not tensors:
+        return {"tensors": None, "parameters": None}
+    parameters = sum(tensor.size for tensor in tensors if tensor.role is Role.WEIGHT)
+    return {"tensors": len(tensors), "parameters": parameters}
 
 
 def _readable(name: str, value: Any) -> str:
@@ -62,6 +79,8 @@ def _readable(name: str, value: Any) -> str:
         return "none: no manifest vouches for these bytes"
     if value is None or value == {}:
         return ""
+    if name == "parameters":
+        return f"{value:,}"
     if name == "producer":
         return ", ".join(f"{key} {version}" for key, version in sorted(value.items()))
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)

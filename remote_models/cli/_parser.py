@@ -8,6 +8,7 @@ from collections.abc import Callable
 from remote_models._version import __version__
 from remote_models.cli._copies import pull, push, verify
 from remote_models.cli._inspect import info, ls
+from remote_models.cli._tensors import adopt, weights
 
 __all__ = ["Command", "make_parser"]
 
@@ -25,6 +26,8 @@ AWS_ENDPOINT_URL, GOOGLE_APPLICATION_CREDENTIALS, STORAGE_EMULATOR_HOST.
 """
 
 _DESCRIPTIONS = {
+    "adopt": "Reads every file once, in place, and writes the manifest and nothing else. From "
+    "then on the model is compared with what lay there at that moment: adopt only what you trust.",
     "info": "Reads the manifest and nothing else. Of a model without a manifest it reads as "
     "much as shows what it is.",
     "ls": "Of a model: size, digest and path of each file. Of anything else: size and path "
@@ -35,6 +38,8 @@ _DESCRIPTIONS = {
     "appears when all are there.",
     "push": "Copies a model's file or directory as it is and writes a manifest. A manifest "
     "that lies with it is checked first, and its metadata kept.",
+    "weights": "Shows size, role, dtype, shape and name of each tensor, and reads none. With --to "
+    "it reads them, checks them, and writes a file that appears when it is whole.",
 }
 
 
@@ -50,7 +55,9 @@ def make_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_info(verbs)
     _add_ls(verbs)
+    _add_weights(verbs)
     _add_verify(verbs)
+    _add_adopt(verbs)
     _add_pull(verbs)
     _add_push(verbs)
     return parser
@@ -59,6 +66,8 @@ def make_parser() -> argparse.ArgumentParser:
 def _add_info(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     verb = _verb(verbs, "info", info, "say what a model is: format, producer, size, digest")
     verb.add_argument("url", metavar="URL", help="the model")
+    verb.add_argument("--summary", action="store_true", help="add a table of the layers")
+    _add_manifest_url(verb)
 
 
 def _add_ls(verbs: _Verbs[argparse.ArgumentParser]) -> None:
@@ -66,10 +75,38 @@ def _add_ls(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     verb.add_argument("url", metavar="URL", help="a model, or a folder, prefix or bucket")
 
 
+def _add_weights(verbs: _Verbs[argparse.ArgumentParser]) -> None:
+    verb = _verb(verbs, "weights", weights, "list a model's tensors, or export them to a file")
+    verb.add_argument("url", metavar="URL", help="the model")
+    verb.add_argument(
+        "--match",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="only tensors with such a name, as in 'encoder/*'; may be repeated",
+    )
+    verb.add_argument(
+        "--to", metavar="FILE", help="write them to FILE, a .safetensors or an .npz, local"
+    )
+    verb.add_argument(
+        "--unverified", action="store_true", help="read tensors that no manifest vouches for"
+    )
+    _add_digest(verb)
+    _add_manifest_url(verb)
+
+
+def _add_adopt(verbs: _Verbs[argparse.ArgumentParser]) -> None:
+    verb = _verb(verbs, "adopt", adopt, "write a manifest for a model that others saved")
+    verb.add_argument("url", metavar="URL", help="the model")
+    verb.add_argument("--overwrite", action="store_true", help="replace a manifest that is there")
+    _add_manifest_url(verb, "where to put the manifest, if not with the model")
+
+
 def _add_verify(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     verb = _verb(verbs, "verify", verify, "compare every byte with the manifest")
     verb.add_argument("url", metavar="URL", help="the model")
     _add_digest(verb)
+    _add_manifest_url(verb)
 
 
 def _add_pull(verbs: _Verbs[argparse.ArgumentParser]) -> None:
@@ -77,6 +114,7 @@ def _add_pull(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     verb.add_argument("url", metavar="URL", help="the model")
     verb.add_argument("directory", metavar="DIR", help="a new or empty directory")
     _add_digest(verb)
+    _add_manifest_url(verb)
 
 
 def _add_push(verbs: _Verbs[argparse.ArgumentParser]) -> None:
@@ -112,3 +150,9 @@ def _add_digest(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--manifest-digest", metavar="sha256:HEX", help="accept exactly this artifact"
     )
+
+
+def _add_manifest_url(
+    verb: argparse.ArgumentParser, help: str = "where the manifest lies, if not with the model"
+) -> None:
+    verb.add_argument("--manifest-url", metavar="URL", help=help)

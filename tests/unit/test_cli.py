@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import h5py
+import numpy as np
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
@@ -30,6 +31,7 @@ from remote_models.cli import (
     USAGE,
     _copies,
     _inspect,
+    _tensors,
     main,
 )
 from remote_models.cli._parser import make_parser
@@ -39,7 +41,7 @@ from remote_models.manifest import Layout, Manifest
 from remote_models.publishing import Artifact, publish
 from remote_models.storage import Location, open_store
 
-VERBS = ("info", "ls", "pull", "push", "verify")
+VERBS = ("adopt", "info", "ls", "pull", "push", "verify", "weights")
 
 FRAMEWORKS = ("keras", "tensorflow", "tf_keras", "torch", "jax")
 
@@ -159,6 +161,56 @@ def bare(base: str, tmp_path: Path) -> str:
     return f"{base}/bare.h5"
 
 
+def write_dense(path: Path, *, compressed: bool = False) -> Path:
+    """Write a whole model of Keras 2 with a dense layer and an optimizer's counter."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(path, "w") as file:
+        file.attrs["model_config"] = (
+            '{"class_name": "Sequential", "config": {"name": "m", "layers": '
+            '[{"class_name": "Dense", "config": {"name": "dense", "units": 4}}]}}'
+        )
+        file.attrs["keras_version"] = "2.15.0"
+        weights = file.create_group("model_weights")
+        weights.attrs["layer_names"] = [b"dense"]
+        layer = weights.create_group("dense")
+        layer.attrs["weight_names"] = [b"dense/kernel:0", b"dense/bias:0"]
+        layer.create_dataset("dense/kernel:0", data=KERNEL)
+        layer.create_dataset("dense/bias:0", data=BIAS, compression="gzip" if compressed else None)
+        optimizer = file.create_group("optimizer_weights")
+        optimizer.attrs["weight_names"] = [b"iteration:0"]
+        optimizer.create_dataset("iteration:0", data=np.int64(7))
+    return path
+
+
+KERNEL = np.arange(1200, dtype="float32").reshape(300, 4)
+BIAS = np.arange(4, dtype="float32")
+
+
+@pytest.fixture
+def dense(base: str, tmp_path: Path) -> str:
+    """The URL of an ``.h5`` file with three tensors and without a manifest."""
+    path = write_dense(tmp_path / "made" / "dense.h5")
+    poke(f"{base}/dense.h5", path.read_bytes())
+    return f"{base}/dense.h5"
+
+
+@pytest.fixture
+def adopted(base: str, dense: str) -> str:
+    """The URL of such a file with a manifest."""
+    url = f"{base}/adopted.h5"
+    poke(url, peek(dense))
+    remote_models.adopt_model(url)
+    return url
+
+
+@pytest.fixture
+def apart(base: str, dense: str) -> str:
+    """The URL of the manifest of ``dense``, which lies elsewhere."""
+    url = f"{base}/manifests/dense.json"
+    remote_models.adopt_model(dense, manifest_url=url)
+    return url
+
+
 def poke(url: str, data: bytes) -> None:
     """Write behind the library's back."""
     MemoryFileSystem().pipe_file(url, data)
@@ -204,11 +256,38 @@ def test_info_as_json(run: Command, saved_model: str) -> None:
         "what": "a SavedModel directory",
         "files": 3,
         "size": 14,
+        "tensors": None,
+        "parameters": None,
         "created": "2026-03-14T09:26:53Z",
         "producer": PRODUCER,
         "metadata": {},
         "manifest_digest": manifest.digest,
     }
+
+
+def test_info_counts_the_tensors_that_a_manifest_names(run: Command, adopted: str) -> None:
+    lines = run("info", adopted).out.splitlines()
+    assert "tensors          3" in lines
+    assert "parameters       1,204" in lines  # without the optimizer's
+    document = run("info", "--json", adopted).document
+    assert (document["tensors"], document["parameters"]) == (3, 1204)
+    assert "summary" not in document
+
+
+def test_info_with_a_summary(run: Command, adopted: str, dense: str) -> None:
+    table = remote_models.open_model(adopted).summary()
+    assert "dense" in table
+    plain = run("info", adopted).out
+    assert run("info", "--summary", adopted) == (OK, f"{plain}\n{table}\n", "")
+    assert run("info", "--summary", "--json", adopted).document["summary"] == table
+    assert run("info", "--summary", "-q", adopted) == (OK, "", "")
+    assert run("info", "--summary", dense).out.endswith(f"\n\n{table}\n")
+
+
+def test_info_of_a_manifest_that_lies_elsewhere(run: Command, dense: str, apart: str) -> None:
+    assert run("info", dense).out.endswith("no manifest vouches for these bytes\n")
+    document = run("info", "--json", "--manifest-url", apart, dense).document
+    assert (document["url"], document["tensors"]) == (dense, 3)
 
 
 def test_info_of_a_model_without_a_manifest(run: Command, bare: str, h5: str) -> None:
@@ -376,6 +455,15 @@ def test_verify_as_json_has_the_same_keys_when_all_is_well(run: Command, h5: str
     assert report.document["verified"] == ["model.h5"]
 
 
+def test_verify_against_a_manifest_that_lies_elsewhere(
+    run: Command, dense: str, apart: str
+) -> None:
+    assert run("verify", dense).code == INTEGRITY
+    assert run("verify", "--manifest-url", apart, dense).code == OK
+    poke(dense, peek(dense)[:-1])
+    assert run("verify", "--manifest-url", apart, dense).code == INTEGRITY
+
+
 def test_verify_of_a_model_without_a_manifest_fails(run: Command, bare: str) -> None:
     result = run("verify", bare)
     assert result.code == INTEGRITY
@@ -446,6 +534,28 @@ def test_pull_into_a_place_that_cannot_be_is_no_bug_to_report(
     assert "--debug" not in result.err
 
 
+def test_pull_into_a_folder_that_does_not_exist_says_so(
+    run: Command, h5: str, tmp_path: Path
+) -> None:
+    result = run("pull", h5, tmp_path / "none" / "copy")
+    assert (result.code, result.out) == (NOT_FOUND, "")
+    assert result.err == (
+        f"error: {tmp_path / 'none'}: the folder does not exist\nhint: Make it first\n"
+    )
+
+
+def test_pull_by_a_manifest_that_lies_elsewhere_brings_it_along(
+    run: Command, dense: str, apart: str, tmp_path: Path
+) -> None:
+    assert run("pull", "--manifest-url", apart, dense, tmp_path / "copy").code == OK
+    assert (tmp_path / "copy/dense.h5.manifest.json").read_bytes() == peek(apart)
+    assert run("verify", tmp_path / "copy/dense.h5").code == OK
+    poke(dense, peek(dense)[:-1] + b"X")
+    result = run("pull", "--manifest-url", apart, dense, tmp_path / "again")
+    assert result.code == INTEGRITY
+    assert not (tmp_path / "again").exists()
+
+
 def test_push_copies_a_model_and_writes_a_manifest(run: Command, base: str, tmp_path: Path) -> None:
     path = write_h5(tmp_path / "m.h5")
     result = run("push", path, f"{base}/m.h5")
@@ -496,6 +606,167 @@ def test_push_of_what_is_no_model_is_refused(run: Command, base: str, tmp_path: 
     assert "a pickle" in result.err
 
 
+# adopt
+
+
+def test_adopt_writes_a_manifest_and_nothing_else(run: Command, dense: str) -> None:
+    before = peek(dense)
+    result = run("adopt", dense)
+    digest = manifest_of(dense).digest
+    assert result == (OK, f"adopted 1 file, 3 tensors, {digest}\n", "")
+    assert peek(dense) == before
+    assert run("verify", dense).code == OK
+
+
+def test_adopt_as_json_prints_the_manifest(run: Command, dense: str) -> None:
+    document = run("adopt", "--json", dense).document
+    manifest = manifest_of(dense)
+    assert document == manifest.to_json() | {"manifest_digest": manifest.digest}
+
+
+def test_adopt_names_the_tensors_that_cannot_be_read_lazily(
+    run: Command, base: str, tmp_path: Path
+) -> None:
+    path = write_dense(tmp_path / "m.h5", compressed=True)
+    poke(f"{base}/m.h5", path.read_bytes())
+    result = run("adopt", f"{base}/m.h5")
+    assert (result.code, result.out.partition(", sha256")[0]) == (OK, "adopted 1 file, 2 tensors")
+    assert re.fullmatch(r"note: \S+m\.h5: .* lazily: \S+/bias:0\n", result.err)
+    assert run("adopt", "--overwrite", "-q", f"{base}/m.h5") == (OK, "", "")
+
+
+@pytest.mark.parametrize("words", [(), ("--manifest-url",)], ids=str)
+def test_adopt_replaces_a_manifest_only_if_it_may(
+    run: Command, dense: str, base: str, words: tuple[str, ...]
+) -> None:
+    where = [*words, *[f"{base}/manifests/dense.json" for _ in words]]
+    assert run("adopt", dense, *where).code == OK
+    result = run("adopt", dense, *where)
+    assert (result.code, result.out) == (FAILED, "")
+    assert "the model has a manifest already" in result.err
+    assert run("adopt", "--overwrite", dense, *where).code == OK
+
+
+def test_adopt_puts_the_manifest_elsewhere(run: Command, dense: str, base: str) -> None:
+    assert run("adopt", "--manifest-url", f"{base}/apart.json", dense).code == OK
+    assert Manifest.from_json(json.loads(peek(f"{base}/apart.json"))).format == "h5"
+    assert remote_models.open_model(dense).manifest is None
+
+
+# weights
+
+
+def test_weights_lists_the_tensors(run: Command, adopted: str) -> None:
+    result = run("weights", adopted)
+    assert (result.code, result.err) == (OK, "")
+    assert [line.split() for line in result.out.splitlines()] == [
+        ["4.8", "kB", "weight", "float32", "300x4", "dense/kernel"],
+        ["16", "B", "weight", "float32", "4", "dense/bias"],
+        ["8", "B", "optimizer", "int64", "scalar", "optimizer/iteration"],
+    ]
+    assert len({line.rindex(" ") for line in result.out.splitlines()}) == 1  # in columns
+
+
+def test_weights_as_json(run: Command, adopted: str) -> None:
+    documents = run("weights", "--json", adopted).document
+    assert documents[0] == {
+        "name": "dense/kernel", "key": "model_weights/dense/dense/kernel:0",
+        "dtype": "float32", "shape": [300, 4], "bytes": 4800, "role": "weight",
+    }  # fmt: skip
+    assert {tuple(each) for each in documents} == {tuple(documents[0])}
+    assert documents[2]["shape"] == []
+
+
+def test_weights_that_match(run: Command, adopted: str) -> None:
+    def names(*globs: str) -> list[str]:
+        flags = [word for glob in globs for word in ("--match", glob)]
+        return [each["name"] for each in run("weights", "--json", *flags, adopted).document]
+
+    assert names("dense/*") == ["dense/kernel", "dense/bias"]
+    assert names("*/bias", "opt*") == ["dense/bias", "optimizer/iteration"]
+    assert names("dense/[bk]*") == names("dense/*")
+
+
+def test_weights_that_match_nothing_are_not_found(run: Command, adopted: str) -> None:
+    result = run("weights", "--match", "dense/*", "--match", "Dense/*", adopted)
+    assert (result.code, result.out) == (NOT_FOUND, "")
+    assert result.err == (
+        f"error: {adopted}: no tensor has such a name (found 'Dense/*')\n"
+        "hint: Leave --match out to see the names\n"
+    )
+
+
+def test_weights_of_a_model_without_tensors(run: Command, saved_model: str) -> None:
+    assert run("weights", saved_model) == (OK, "", "note: the model holds no tensors\n")
+    assert run("weights", "--json", saved_model).document == []
+    assert run("weights", "-q", saved_model) == (OK, "", "")
+
+
+@pytest.mark.parametrize("kind", ["npz", "safetensors"])
+def test_weights_to_a_file(run: Command, adopted: str, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"out.{kind}"
+    result = run("weights", adopted, "--to", path, "--match", "dense/*")
+    assert result == (OK, f"exported 2 tensors, 4.8 kB, to {path}\n", "")
+    found = read_export(path)
+    assert found.keys() == {"dense/kernel", "dense/bias"}
+    assert np.array_equal(found["dense/kernel"], KERNEL)
+    names = run("weights", "--json", adopted, "--to", path).document
+    assert names == ["dense/kernel", "dense/bias", "optimizer/iteration"]
+    assert read_export(path).keys() == set(names)
+    assert run("weights", "-q", adopted, "--to", path) == (OK, "", "")
+
+
+def read_export(path: Path) -> dict[str, Any]:
+    if path.suffix == ".npz":
+        with np.load(path) as arrays:
+            return dict(arrays)
+    data = path.read_bytes()  # https://github.com/huggingface/safetensors, "Format"
+    begin = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:begin])
+    dtypes = {"F32": "<f4", "I64": "<i8"}
+    return {
+        name: np.frombuffer(
+            data[begin + each["data_offsets"][0] : begin + each["data_offsets"][1]],
+            dtypes[each["dtype"]],
+        ).reshape(each["shape"])
+        for name, each in header.items()
+    }
+
+
+def test_weights_that_nothing_vouches_for_are_read_only_if_asked(
+    run: Command, dense: str, apart: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "out.npz"
+    refused = run("weights", dense, "--to", path)
+    assert (refused.code, refused.out) == (INTEGRITY, "")
+    assert "nothing vouches for these bytes" in refused.err
+    assert not path.exists()
+    note = "note: no manifest vouches for these bytes\n"
+    assert run("weights", dense).err == note
+    assert run("weights", "--unverified", dense, "--to", path).err == note
+    assert np.array_equal(read_export(path)["dense/kernel"], KERNEL)
+    assert run("weights", "-q", "--unverified", dense, "--to", path) == (OK, "", "")
+    assert run("weights", "--manifest-url", apart, dense, "--to", path).err == ""
+
+
+def test_weights_that_are_damaged_leave_no_file(run: Command, adopted: str, tmp_path: Path) -> None:
+    poke(adopted, peek(adopted).replace(KERNEL.tobytes(), (KERNEL + 1).tobytes()))
+    for flags in ((), ("--unverified",)):  # a manifest is believed all the same
+        result = run("weights", adopted, *flags, "--to", tmp_path / "out.npz")
+        assert result.code == INTEGRITY
+        assert "(dense/kernel): the bytes are not those" in result.err
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["made"]
+
+
+def test_weights_to_a_place_that_cannot_be(run: Command, adopted: str, tmp_path: Path) -> None:
+    unknown = run("weights", adopted, "--to", tmp_path / "out.pt")
+    assert unknown.code == USAGE
+    assert "expected .safetensors or .npz" in unknown.err
+    missing = run("weights", adopted, "--to", tmp_path / "none" / "out.npz")
+    assert missing.code == NOT_FOUND
+    assert f"{tmp_path / 'none'}: the folder does not exist" in missing.err
+
+
 # Errors
 
 
@@ -512,7 +783,7 @@ def test_where_nothing_is_every_verb_says_so(
     assert re.fullmatch(r"error: \S+none: [^\n]+\n(hint: [^\n]+\n)?", result.err)
 
 
-@pytest.mark.parametrize("verb", ["info", "ls", "verify"])
+@pytest.mark.parametrize("verb", ["adopt", "info", "ls", "verify", "weights"])
 def test_a_damaged_manifest_is_an_integrity_error(run: Command, verb: str, h5: str) -> None:
     poke(f"{h5}.manifest.json", b'{"schema":2}')
     result = run(verb, h5)
@@ -521,7 +792,7 @@ def test_a_damaged_manifest_is_an_integrity_error(run: Command, verb: str, h5: s
     assert "upgrade remote_models" in result.err
 
 
-@pytest.mark.parametrize("verb", ["verify", "pull"])
+@pytest.mark.parametrize("verb", ["verify", "pull", "weights"])
 def test_another_artifact_than_the_pinned_one_is_refused(
     run: Command, verb: str, h5: str, tmp_path: Path
 ) -> None:
@@ -569,13 +840,16 @@ def test_an_error_as_json_has_the_same_keys_always(
     assert unknown.document.keys() == result.document.keys()
 
 
-CALLS = ("list_models", "open_model", "pull_model", "push_model", "verify_model")
+CALLS = ("adopt_model", "list_models", "open_model", "pull_model", "push_model", "verify_model")
 """What the command line calls of the library."""
 
 
 def replace_calls(monkeypatch: pytest.MonkeyPatch, substitute: Callable[..., object]) -> None:
     places = [
-        (module, name) for module in (_copies, _inspect) for name in CALLS if hasattr(module, name)
+        (module, name)
+        for module in (_copies, _inspect, _tensors)
+        for name in CALLS
+        if hasattr(module, name)
     ]
     assert {name for _, name in places} == set(CALLS)
     for module, name in places:
@@ -591,7 +865,8 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
 
 WORDS = {
     "info": ("info", "u"), "ls": ("ls", "u"), "verify": ("verify", "u"),
-    "pull": ("pull", "u", "d"), "push": ("push", "d", "u"),
+    "pull": ("pull", "u", "d"), "push": ("push", "d", "u"), "adopt": ("adopt", "u"),
+    "weights": ("weights", "u"),
 }  # fmt: skip
 
 
@@ -663,7 +938,7 @@ def test_an_error_does_not_stand_behind_half_a_progress_bar(
     assert stderr.getvalue() == f"{CLEAR_LINE}error: down\n"
 
 
-@pytest.mark.parametrize("verb", ["verify", "pull"])
+@pytest.mark.parametrize("verb", ["verify", "pull", "adopt"])
 def test_progress_is_drawn_on_a_terminal_unless_it_is_to_be_quiet(
     verb: str, h5: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -672,8 +947,8 @@ def test_progress_is_drawn_on_a_terminal_unless_it_is_to_be_quiet(
     monkeypatch.setitem(defaults, "quiet_seconds", 0)
     for quiet in ((), ("-q",)):
         monkeypatch.setattr(sys, "stderr", stderr := Terminal())
-        words = [verb, *quiet, h5, str(tmp_path / f"copy{len(quiet)}")]
-        assert main(words[: len(words) - (verb == "verify")]) == OK
+        rest = {"pull": [str(tmp_path / f"copy{len(quiet)}")], "adopt": ["--overwrite"]}
+        assert main([verb, *quiet, h5, *rest.get(verb, [])]) == OK
         assert bool(stderr.getvalue()) != bool(quiet)
 
 
@@ -764,7 +1039,7 @@ def test_quiet_prints_nothing_but_errors(run: Command, h5: str, base: str, tmp_p
     source = write_h5(tmp_path / "m.h5")
     for words in (
         ("info", h5), ("ls", h5), ("ls", base), ("verify", h5), ("pull", h5, tmp_path / "copy"),
-        ("push", source, f"{base}/m.h5"),
+        ("push", source, f"{base}/m.h5"), ("adopt", "--overwrite", h5), ("weights", h5),
     ):  # fmt: skip
         assert run(*words, "-q") == (OK, "", "")
     assert run("info", "-q", f"{base}/none").err
@@ -862,6 +1137,7 @@ from remote_models.cli import main
 codes = [main([*words]) for words in (
     ("info", sys.argv[1]), ("info", sys.argv[2]), ("ls", sys.argv[1]), ("verify", sys.argv[1]),
     ("pull", sys.argv[1], sys.argv[3]), ("push", sys.argv[1], sys.argv[4]),
+    ("adopt", sys.argv[4], "--overwrite"), ("weights", sys.argv[4], "--to", sys.argv[5]),
 )]
 print(codes, sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr)
 """
@@ -872,24 +1148,25 @@ def test_no_verb_imports_a_framework(local_models: Path, tmp_path: Path) -> None
         [
             sys.executable, "-c", SEE_MODULES, local_models / "model.h5",
             local_models / "made/model.h5", tmp_path / "a", tmp_path / "b.h5",
+            tmp_path / "c.npz",
         ],
         capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
-    assert result.stderr.startswith("[0, 0, 0, 0, 0, 0]")
+    assert result.stderr.startswith("[0, 0, 0, 0, 0, 0, 0, 0]")
     for framework in FRAMEWORKS:
         assert f"'{framework}'" not in result.stderr
     assert "'h5py'" in result.stderr  # the test sees what is imported
 
 
 def test_help_is_quick_to_come() -> None:
-    """It needs neither h5py nor a client of a store."""
+    """It needs neither NumPy nor h5py nor a client of a store."""
     code = "import sys, remote_models.cli; print(*sys.modules)"
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     loaded = set(result.stdout.split())
     assert "fsspec" in loaded
-    assert not loaded & {"h5py", "s3fs", "gcsfs", "botocore", *FRAMEWORKS}
+    assert not loaded & {"numpy", "h5py", "s3fs", "gcsfs", "botocore", *FRAMEWORKS}
 
 
 @pytest.mark.parametrize("flags", [(), ("--json",)], ids=str)
