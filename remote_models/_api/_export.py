@@ -14,6 +14,7 @@ import numpy as np
 
 from remote_models._api._local_copy import require_folder_around, temporary_directory
 from remote_models.errors import ArgumentError, FormatError
+from remote_models.formats.indexing import OBJECT_GRAPH
 from remote_models.tensors import DTYPE_BITS
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def export_weights(
     Args:
         weights: As in ``open_model(url).weights``.
         path: The file, by whose extension ``.safetensors`` or ``.npz`` the format is chosen.
-        selector: Which tensors, as in :meth:`Weights.select`; all by default.
+        selector: Which tensors, as in :meth:`Weights.select`; by default all but the
+            object graph that a checkpoint holds.
 
     Returns:
         The names that were written.
@@ -73,6 +75,9 @@ def export_weights(
             "unknown format", where=str(target), expected=" or ".join(writers), found=target.suffix
         )
     chosen = weights.select(selector)
+    if selector is None:
+        # A checkpoint describes itself in a tensor of text, which is no weight.
+        chosen = [tensor for tensor in chosen if tensor.key != OBJECT_GRAPH]
     with _appearing_whole(target) as file:
         writers[target.suffix](file, chosen, weights)
     return [tensor.name for tensor in chosen]

@@ -5,10 +5,12 @@ from remote_models.formats._artifact_index import index_artifact, with_variable_
 from remote_models.formats._documents import find_documents
 from remote_models.formats._hdf5_index import Index
 from remote_models.formats._keras_metadata import architecture_of_keras_metadata
+from remote_models.formats._object_graph import OBJECT_GRAPH
 from remote_models.formats._string_tensor import decode_strings
 from remote_models.formats._tensor_bundle import check_piece
 
 __all__ = [
+    "OBJECT_GRAPH",
     "Index",
     "architecture_of_keras_metadata",
     "check_piece",
