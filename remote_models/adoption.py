@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 __all__ = ["adopt"]
 
+_KERAS_3 = 3
+
 
 def adopt(
     store: Store,
@@ -90,7 +92,7 @@ def adopt(
         format=what.format.value,
         layout=layout,
         created=created,
-        producer=producer,
+        producer={**_producer(what), **producer},
         metadata=metadata,
         files=tuple(files),
         tensors=hashers.tensors(),
@@ -116,6 +118,13 @@ def _refuse_existing(store: Store, location: Location, manifest_at: Location | N
             where=str(manifest_at or location),
             hint="Pass overwrite=True to write it anew, if the files were changed on purpose",
         )
+
+
+def _producer(what: Recognition) -> Mapping[str, str]:
+    """Return which Keras wrote the artifact, as far as its bytes tell."""
+    if what.generation is None or what.keras_version is None:
+        return {}
+    return {"keras" if what.generation == _KERAS_3 else "tf_keras": what.keras_version}
 
 
 def _index(

@@ -31,7 +31,8 @@ class StoredDocument:
     """A text or message inside an artifact that says what the model is.
 
     Attributes:
-        name: What it is: one of the names above.
+        name: What it is: one of the names above, or the name of another member of a
+            ``.keras`` archive, such as a vocabulary.
         file: The file, relative to the artifact.
         offset: The first byte.
         nbytes: How many bytes.

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from remote_models._api._arguments import URL, Progress, StorageOptions
+from remote_models._api._artifacts import open_model
 from remote_models._api._fetch import fetched, other_verb
 from remote_models._api._local_copy import LOCAL_NAMES, temporary_directory
 from remote_models._api._publish import publish_files
+from remote_models._progress_bar import progress_callback
 from remote_models.errors import FormatError
 from remote_models.formats import Format
 from remote_models.frameworks import choose_framework, framework_of
@@ -87,7 +89,8 @@ def load_architecture(
         GenerationError: the chosen framework cannot read it.
         StorageError: the store refused or failed.
     """
-    with fetched(url, storage_options, manifest_digest, progress) as artifact:
+    remote = open_model(url, manifest_digest=manifest_digest, storage_options=storage_options)
+    with fetched(remote, progress_callback(progress)) as artifact:
         what = artifact.what
         if what.format is not Format.ARCHITECTURE:
             raise FormatError(

@@ -10,18 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from remote_models._api._arguments import URL, Progress, StorageOptions
-from remote_models._api._artifacts import open_model
 from remote_models._api._local_copy import (
     LOCAL_NAMES,
     full_disk_named,
     make_temporary_directory,
 )
-from remote_models._progress_bar import progress_callback
 from remote_models.formats import Format, Recognition
 from remote_models.manifest import Layout
 from remote_models.remote_model import RemoteModel
-from remote_models.storage import Location
+from remote_models.storage import Location, ProgressCallback
 
 __all__ = ["FetchedArtifact", "UnverifiedModelWarning", "fetched", "other_verb"]
 
@@ -58,25 +55,17 @@ class FetchedArtifact:
 
 
 @contextmanager
-def fetched(
-    url: URL,
-    storage_options: StorageOptions | None,
-    manifest_digest: str | None,
-    progress: Progress,
-) -> Iterator[FetchedArtifact]:
-    """Copy, verify and recognise what lies at ``url``; the copy goes with the block.
+def fetched(remote: RemoteModel, progress: ProgressCallback | None) -> Iterator[FetchedArtifact]:
+    """Copy, verify and recognise an artifact; the copy goes with the block.
 
     Raises:
-        ModelNotFoundError: nothing is there.
         IntegrityError: bytes are not those that the manifest vouches for.
         FormatError: it is nothing that Keras has to do with.
         StoreFullError: no space is left for the copy.
     """
-    remote = open_model(url, manifest_digest=manifest_digest, storage_options=storage_options)
     if not remote.is_verifiable:
         warnings.warn(
-            f"{remote.location}: no manifest vouches for these bytes; "
-            "save or push the model with remote_models to get one",
+            f"{remote.location}: no manifest vouches for these bytes; adopt the model to get one",
             UnverifiedModelWarning,
             stacklevel=4,
         )
@@ -84,7 +73,7 @@ def fetched(
     artifact = None
     try:
         with full_disk_named(folder):
-            remote.download(folder, progress_callback(progress))
+            remote.download(folder, progress)
             what = remote.recognise(folder)
             artifact = FetchedArtifact(
                 remote.location, what, _named_by_content(folder, remote, what), folder

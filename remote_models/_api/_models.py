@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from remote_models._api._arguments import URL, Progress, StorageOptions, model_format
+from remote_models._api._artifacts import open_model
 from remote_models._api._fetch import fetched, other_verb
 from remote_models._api._local_copy import (
     LOCAL_NAMES,
@@ -15,6 +16,8 @@ from remote_models._api._local_copy import (
     temporary_directory,
 )
 from remote_models._api._publish import publish_files
+from remote_models._api._streaming import generation_of, stream_model
+from remote_models._progress_bar import progress_callback
 from remote_models.errors import FormatError
 from remote_models.formats import Format
 from remote_models.frameworks import SaveOptions, choose_framework, framework_of
@@ -106,8 +109,10 @@ def load_model(
 ) -> Any:
     """Load a whole model, whatever its format.
 
-    Every byte is compared with the manifest before a framework sees it. An
-    artifact without a manifest is loaded with an :class:`UnverifiedModelWarning`.
+    Every byte is compared with the manifest before a framework sees it. A ``.keras``
+    archive of Keras 3 goes straight into the variables, without a copy on disk and
+    without running initialisers; other formats are copied to the temporary directory
+    first. An artifact without a manifest is loaded with an :class:`UnverifiedModelWarning`.
 
     Args:
         url: Where it was saved.
@@ -131,7 +136,20 @@ def load_model(
         FormatError: it is no whole model; the message says what it is.
         StorageError: the store refused or failed; the message says what to do.
     """
-    with fetched(url, storage_options, manifest_digest, progress) as artifact:
+    remote = open_model(url, manifest_digest=manifest_digest, storage_options=storage_options)
+    callback = progress_callback(progress)
+    if remote.manifest is not None and remote.format is Format.KERAS:
+        streamed = stream_model(
+            remote,
+            choose_framework(generation_of(remote.manifest), framework),
+            custom_objects=custom_objects,
+            compile=compile,
+            safe_mode=safe_mode,
+            progress=callback,
+        )
+        if streamed is not None:
+            return streamed
+    with fetched(remote, callback) as artifact:
         what = artifact.what
         if not what.format.is_model:
             raise FormatError(

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from remote_models._api._arguments import URL, Progress, StorageOptions, weights_format
+from remote_models._api._artifacts import open_model
 from remote_models._api._fetch import fetched, other_verb
 from remote_models._api._local_copy import LOCAL_NAMES, temporary_directory
 from remote_models._api._publish import publish_files
+from remote_models._api._streaming import stream_weights
+from remote_models._progress_bar import progress_callback
 from remote_models.errors import FormatError
 from remote_models.formats import Format
 from remote_models.frameworks import WeightsOptions, framework_of
@@ -93,6 +96,9 @@ def load_weights(
 ) -> Any:
     """Load weights into a model, from weights-only files or from whole models.
 
+    What Keras 3 wrote goes straight into the variables of a Keras 3 model, each tensor
+    checked before. If reading fails half-way, the model holds some of the new weights.
+
     Args:
         model: A model of Keras 3 or of tf_keras.
         url: Where weights or a whole model were saved.
@@ -113,7 +119,13 @@ def load_weights(
         StorageError: the store refused or failed.
     """
     framework = framework_of(model)
-    with fetched(url, storage_options, manifest_digest, progress) as artifact:
+    remote = open_model(url, manifest_digest=manifest_digest, storage_options=storage_options)
+    callback = progress_callback(progress)
+    if not by_name and stream_weights(
+        model, remote, framework, skip_mismatch=skip_mismatch, progress=callback
+    ):
+        return None
+    with fetched(remote, callback) as artifact:
         if artifact.what.format is Format.ARCHITECTURE:
             raise FormatError(
                 f"{artifact.what.title}",

@@ -9,8 +9,9 @@ from typing import IO, Any
 from remote_models.formats._architecture import architecture_of_json
 from remote_models.formats._format import Format, Recognition
 from remote_models.formats._hdf5_index import Index, index_hdf5
+from remote_models.formats._hdf5_walk import Skipped
 from remote_models.formats._keras_archive import CONFIG
-from remote_models.formats._keras_index import index_keras_archive
+from remote_models.formats._keras_index import CompressedWeightsError, index_keras_archive
 from remote_models.formats._names import OptimizerNames, unique_names, variable_name
 from remote_models.formats._sharded_index import index_sharded
 from remote_models.formats._tensor import Role, StoredTensor
@@ -70,12 +71,19 @@ def index_artifact(
             )
     elif what.format is Format.KERAS:
         with open_file(name) as file:
-            index = index_keras_archive(file, name, sizes[name], where=where)
+            index = _index_archive(file, name, sizes[name], where)
     else:
         with open_file(name) as file:
             index = index_hdf5(file, name, sizes[name], where=where, architecture=architecture)
     root = _root_name(architecture)
     return replace(index, tensors=unique_names(without_root(index.tensors, root)))
+
+
+def _index_archive(file: IO[bytes], name: str, size: int, where: str) -> Index:
+    try:
+        return index_keras_archive(file, name, size, where=where)
+    except CompressedWeightsError as error:  # a stranger's: it loads, but only as a whole
+        return Index(tensors=(), skipped=(Skipped(key=_WEIGHTS, reason=error.message),))
 
 
 def _index_checkpoint(

@@ -17,10 +17,13 @@ from remote_models.documents import (
 from remote_models.formats._architecture import MAX_ARCHITECTURE_BYTES
 from remote_models.formats._format import Format
 from remote_models.formats._hdf5_walk import open_hdf5, read_text
-from remote_models.formats._keras_archive import CONFIG
+from remote_models.formats._keras_archive import CONFIG, METADATA, WEIGHTS
 from remote_models.formats._keras_index import data_offset
 
 __all__ = ["find_documents"]
+
+
+_NO_DOCUMENTS = {METADATA, *WEIGHTS}
 
 
 def find_documents(
@@ -75,14 +78,22 @@ def _whole(open_file: Callable[[str], IO[bytes]], path: str, kind: str) -> Store
 
 
 def _in_archive(file: IO[bytes], path: str, where: str) -> Iterator[StoredDocument]:
+    """Find the configuration and whatever else is there, such as vocabularies.
+
+    Of a compressed member no plain range holds the content: an empty one stands for it.
+    """
+    size = file.seek(0, io.SEEK_END)
     with zipfile.ZipFile(file) as archive:
-        member = archive.getinfo(CONFIG)
-        if member.compress_type != zipfile.ZIP_STORED or member.file_size > MAX_ARCHITECTURE_BYTES:
-            return
-        size = file.seek(0, io.SEEK_END)
-        offset = data_offset(file, member, size, where)
-        file.seek(offset)
-        yield _document(MODEL_CONFIG, path, offset, file.read(member.file_size))
+        for member in archive.infolist():
+            if member.filename in _NO_DOCUMENTS or member.is_dir():
+                continue
+            if member.compress_type != zipfile.ZIP_STORED:
+                yield _document(member.filename, path, member.header_offset, b"")
+                continue
+            offset = data_offset(file, member, size, where)
+            file.seek(offset)
+            kind = MODEL_CONFIG if member.filename == CONFIG else member.filename
+            yield _document(kind, path, offset, file.read(member.file_size))
 
 
 def _in_hdf5(file: IO[bytes], path: str, where: str) -> Iterator[StoredDocument]:

@@ -19,7 +19,17 @@ from remote_models.formats._file_slice import FileSlice
 from remote_models.formats._hdf5_index import Index, index_hdf5
 from remote_models.formats._keras_archive import CONFIG, WEIGHTS
 
-__all__ = ["architecture_of_keras_archive", "data_offset", "index_keras_archive"]
+__all__ = [
+    "CompressedWeightsError",
+    "architecture_of_keras_archive",
+    "data_offset",
+    "index_keras_archive",
+]
+
+
+class CompressedWeightsError(FormatError):
+    """No plain range of the archive holds a tensor."""
+
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 """Signature, and the lengths of the name and the extra field (APPNOTE, 4.3.7)."""
@@ -106,7 +116,7 @@ def _weights(archive: zipfile.ZipFile, where: str) -> zipfile.ZipInfo:
         )
     member = members[0]
     if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & _ENCRYPTED:
-        raise FormatError(
+        raise CompressedWeightsError(
             "the weights are compressed or encrypted, so that no tensor can be read by itself",
             where=f"{where}: {name}",
             hint="Load it with Keras and save it again: Keras stores them as they are",

@@ -5,6 +5,7 @@ from remote_models.frameworks._framework import (
     Framework,
     ModelDescription,
     SaveOptions,
+    TensorStream,
     WeightsOptions,
 )
 
@@ -12,6 +13,7 @@ __all__ = [
     "Framework",
     "ModelDescription",
     "SaveOptions",
+    "TensorStream",
     "WeightsOptions",
     "choose_framework",
     "framework_of",

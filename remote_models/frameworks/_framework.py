@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 from remote_models.errors import FormatError, GenerationError
 from remote_models.formats import Format, Recognition
 
-__all__ = ["Framework", "ModelDescription", "SaveOptions", "WeightsOptions"]
+__all__ = ["Framework", "ModelDescription", "SaveOptions", "TensorStream", "WeightsOptions"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,6 +55,20 @@ class ModelDescription:
     architecture: Mapping[str, Any] | None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TensorStream:
+    """Verified tensors on their way from a store.
+
+    Attributes:
+        keys: Their keys in the weights file, as in ``layers/dense/vars/0``.
+        read: Begins to read those with the given keys; yields key and array as they
+            arrive.
+    """
+
+    keys: Collection[str]
+    read: Callable[[Collection[str]], Iterator[tuple[str, Any]]]
+
+
 class Framework(ABC):
     """One generation of Keras. Every path is local."""
 
@@ -62,6 +76,27 @@ class Framework(ABC):
     """The package: ``keras`` or ``tf_keras``."""
 
     generation: int
+
+    streams = False
+    """Whether models of its own formats can be loaded straight from tensors."""
+
+    def load_model_from_tensors(
+        self,
+        architecture: Mapping[str, Any],
+        tensors: TensorStream,
+        *,
+        custom_objects: Mapping[str, Any] | None,
+        compile: bool,
+        safe_mode: bool,
+    ) -> Any:
+        """Return the model that ``architecture`` describes, with the state in ``tensors``."""
+        raise AssertionError(f"{self.name} does not stream")
+
+    def load_weights_from_tensors(
+        self, model: Any, tensors: TensorStream, *, skip_mismatch: bool
+    ) -> None:
+        """Give the variables of ``model`` the values in ``tensors``."""
+        raise AssertionError(f"{self.name} does not stream")
 
     @abstractmethod
     def versions(self) -> Mapping[str, str]:

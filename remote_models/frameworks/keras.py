@@ -16,10 +16,12 @@ from remote_models.frameworks._framework import (
     Framework,
     ModelDescription,
     SaveOptions,
+    TensorStream,
     WeightsOptions,
 )
 from remote_models.frameworks._h5_optimizer import restore_optimizer
 from remote_models.frameworks._keras_state import variable_paths
+from remote_models.frameworks._keras_streaming import build_and_load, load_state
 
 __all__ = ["Keras3"]
 
@@ -31,6 +33,7 @@ class Keras3(Framework):
 
     name = "keras"
     generation = 3
+    streams = True
 
     def __init__(self) -> None:
         if keras.__version__.partition(".")[0] == "2":
@@ -93,6 +96,28 @@ class Keras3(Framework):
         if what.format is Format.H5 and what.generation == self.generation:
             restore_optimizer(model, path)
         return model
+
+    def load_model_from_tensors(
+        self,
+        architecture: Mapping[str, Any],
+        tensors: TensorStream,
+        *,
+        custom_objects: Mapping[str, Any] | None,
+        compile: bool,
+        safe_mode: bool,
+    ) -> Any:
+        return build_and_load(
+            architecture,
+            tensors,
+            custom_objects=dict(custom_objects) if custom_objects else None,
+            compile=compile,
+            safe_mode=safe_mode,
+        )
+
+    def load_weights_from_tensors(
+        self, model: Any, tensors: TensorStream, *, skip_mismatch: bool
+    ) -> None:
+        load_state(model, tensors, skip_mismatch=skip_mismatch)
 
     def save_weights(
         self, model: Any, path: Path, format: Format, max_shard_size: float | None

@@ -6,7 +6,6 @@ that says so; a failed save leaves what was there; and the next save succeeds.
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +31,8 @@ from remote_models.errors import StoreUnavailableError
 from remote_models.remote_model import RemoteModel, manifest_location
 from remote_models.storage import Location, Publication, open_store
 from remote_models.testing import Emulator
+
+pytestmark = pytest.mark.usefixtures("hasty_readers")
 
 MOST_POINTS = 200
 
@@ -102,12 +103,6 @@ SCENARIOS = {
 }  # fmt: skip
 
 ON_SERVERS = ("first directory", "overwrite single", "overwrite directory")
-
-
-@pytest.fixture(autouse=True)
-def _hasty_readers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No pause between the attempts to read what nobody is replacing."""
-    monkeypatch.setattr(sys.modules[RemoteModel.__module__], "_BACKOFF_SECONDS", 0)
 
 
 @pytest.fixture

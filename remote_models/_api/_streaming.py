@@ -1,0 +1,130 @@
+"""Load a model or weights straight from verified tensors, without a copy on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any, TypeVar
+
+from remote_models.documents import MODEL_CONFIG
+from remote_models.errors import IntegrityError, ModelNotFoundError
+from remote_models.formats import Format
+from remote_models.frameworks import Framework, TensorStream
+from remote_models.manifest import Manifest
+from remote_models.remote_model import RemoteModel
+from remote_models.storage import ProgressCallback, ProgressMeter
+
+__all__ = ["generation_of", "stream_model", "stream_weights"]
+
+_T = TypeVar("_T")
+
+_GENERATIONS = {"keras": 3, "tf_keras": 2}
+
+_WITH_WEIGHTS = {Format.KERAS, Format.KERAS_WEIGHTS, Format.SHARDED_WEIGHTS}
+
+_UNFIT = (TypeError, ValueError, AttributeError, KeyError, RuntimeError, NotImplementedError)
+"""What Keras and custom layers raise when they cannot be built without values."""
+
+
+def generation_of(manifest: Manifest | None) -> int | None:
+    """Return the generation of Keras that a manifest names as the producer, if it does."""
+    producers = manifest.producer if manifest else {}
+    return next((_GENERATIONS[name] for name in _GENERATIONS if name in producers), None)
+
+
+def stream_model(
+    remote: RemoteModel,
+    framework: Framework,
+    *,
+    custom_objects: Mapping[str, Any] | None,
+    compile: bool,
+    safe_mode: bool,
+    progress: ProgressCallback | None,
+) -> Any | None:
+    """Return the model, or ``None`` where only the framework's own loader will do.
+
+    That is so for other formats and generations, for archives with more in them than
+    configuration and weights, for models that cannot be built without values, and for
+    artifacts that are being replaced at this moment.
+
+    Raises:
+        StorageError: the store refused or failed.
+    """
+    if remote.format is not Format.KERAS or not _is_streamable(remote, framework):
+        return None
+    documents = remote.manifest.documents if remote.manifest else ()
+    if [each.name for each in documents] != [MODEL_CONFIG] or remote.architecture is None:
+        return None
+    architecture = remote.architecture
+    return _attempt(
+        lambda: framework.load_model_from_tensors(
+            architecture,
+            _tensors(remote, progress),
+            custom_objects=custom_objects,
+            compile=compile,
+            safe_mode=safe_mode,
+        )
+    )
+
+
+def stream_weights(
+    model: Any,
+    remote: RemoteModel,
+    framework: Framework,
+    *,
+    skip_mismatch: bool,
+    progress: ProgressCallback | None,
+) -> bool:
+    """Load weights into ``model``, and say whether it was done; see :func:`stream_model`.
+
+    Raises:
+        StorageError: the store refused or failed.
+        ValueError: the model and the weights do not fit, as Keras says it.
+    """
+    if remote.format not in _WITH_WEIGHTS or not _is_streamable(remote, framework):
+        return False
+    if not getattr(model, "built", False):
+        return False  # Keras has the better words for it
+
+    def load() -> bool:
+        framework.load_weights_from_tensors(
+            model, _tensors(remote, progress), skip_mismatch=skip_mismatch
+        )
+        return True
+
+    try:
+        return load()
+    except (IntegrityError, ModelNotFoundError):
+        return False
+
+
+def _is_streamable(remote: RemoteModel, framework: Framework) -> bool:
+    manifest = remote.manifest
+    return (
+        framework.streams
+        and manifest is not None
+        and bool(manifest.tensors)
+        and generation_of(manifest) == framework.generation
+    )
+
+
+def _tensors(remote: RemoteModel, progress: ProgressCallback | None) -> TensorStream:
+    names = {tensor.key: tensor.name for tensor in remote.weights.values()}
+    keys = {name: key for key, name in names.items()}
+    total = sum(tensor.nbytes for tensor in remote.weights.values())
+    meter = ProgressMeter("download", str(remote.location), total, progress)
+
+    def read(wanted: Collection[str]) -> Iterator[tuple[str, Any]]:
+        for name, array in remote.weights.stream([names[key] for key in wanted]):
+            meter.advance(array.nbytes)
+            yield keys[name], array
+
+    return TensorStream(keys=tuple(names), read=read)
+
+
+def _attempt(load: Callable[[], _T]) -> _T | None:
+    try:
+        return load()
+    except (IntegrityError, ModelNotFoundError):
+        return None  # replaced meanwhile, or damaged: the copying loader tells which
+    except _UNFIT:
+        return None

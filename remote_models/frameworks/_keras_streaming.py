@@ -1,0 +1,202 @@
+"""Load a Keras 3 model without a file and without running its initialisers.
+
+With ``_keras_state``, the only place that touches what Keras keeps private:
+``_model_from_config``, ``_load_state``, ``_raise_loading_failure`` and ``H5IOStore`` of
+``saving_lib``, ``SafeModeScope`` of ``serialization_lib``, ``_value``, ``_initialize``
+and ``_direct_assign`` of variables, and the list of those that wait for their
+initialiser. Tried with Keras 3.8 to 3.15.
+
+Keras' own ``load_own_variables`` decides which value goes where, so that layers with
+ideas of their own load as ever; only the place that the values come from differs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, KeysView, Mapping
+from typing import TYPE_CHECKING, Any
+
+import keras
+from keras.src.backend.common import global_state
+from keras.src.saving import saving_lib, serialization_lib
+
+from remote_models.errors import RemoteModelsError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from remote_models.frameworks._framework import TensorStream
+
+__all__ = ["build_and_load", "load_state"]
+
+_UNINITIALIZED = "uninitialized_variables"
+
+
+def build_and_load(
+    architecture: Mapping[str, Any],
+    tensors: TensorStream,
+    *,
+    custom_objects: Mapping[str, Any] | None,
+    compile: bool,
+    safe_mode: bool,
+) -> Any:
+    """Return the model that ``architecture`` describes, its variables from ``tensors``.
+
+    Each variable gets its value as it arrives, and no other before: initialisers cost
+    more than the transfer, and their values would be thrown away.
+
+    Raises:
+        RemoteModelsError: reading a tensor failed.
+        ValueError, TypeError: as Keras raises them.
+    """
+    loading = _Loading(tensors, skip_mismatch=False)
+    with _LoadingScope():
+        model = saving_lib._model_from_config(  # noqa: SLF001 - see the module
+            json.dumps(architecture), custom_objects, False, safe_mode
+        )
+        loading.load(model)
+    compile_config = architecture.get("compile_config")
+    if compile and compile_config:
+        # Optimizers begin with values of their own, which the scope does not allow.
+        with (
+            keras.saving.custom_object_scope(custom_objects or {}),
+            serialization_lib.SafeModeScope(safe_mode),
+        ):
+            model.compile_from_config(compile_config)
+            model.compiled = True
+        loading.load(model)
+    return model
+
+
+def load_state(model: Any, tensors: TensorStream, *, skip_mismatch: bool) -> None:
+    """Give the variables of a built model the values in ``tensors``.
+
+    Raises:
+        RemoteModelsError: reading a tensor failed.
+        ValueError: the model and the tensors do not fit, as Keras says it.
+    """
+    _Loading(tensors, skip_mismatch=skip_mismatch).load(model)
+
+
+class _Loading:
+    """Loads a model's parts, each once, however often it is asked to."""
+
+    def __init__(self, tensors: TensorStream, *, skip_mismatch: bool) -> None:
+        self._store = _TensorStore(tensors)
+        self._skip_mismatch = skip_mismatch
+        self._loaded: set[int] = set()
+
+    def load(self, model: Any) -> None:
+        self._loaded.discard(id(model))  # or nothing new below it would be looked at
+        failed: set[int] = set()
+        messages: dict[int, Any] = {}
+        saving_lib._load_state(  # noqa: SLF001 - see the module
+            model,
+            self._store,
+            None,
+            "",
+            skip_mismatch=self._skip_mismatch,
+            visited_saveables=self._loaded,
+            failed_saveables=failed,
+            error_msgs=messages,
+        )
+        if self._store.failure is not None:
+            raise self._store.failure
+        if failed:
+            saving_lib._raise_loading_failure(  # noqa: SLF001
+                messages, warn_only=self._skip_mismatch
+            )
+
+
+class _LoadingScope(keras.StatelessScope):  # type: ignore[misc]  # Keras ships no types
+    """Inside, new variables wait for a value, and the first one assigned is theirs.
+
+    On exit, variables that got none run their initialisers.
+    """
+
+    def add_update(self, update: tuple[Any, Any]) -> None:
+        variable, value = update
+        if variable._value is None:  # noqa: SLF001
+            variable._initialize(value)  # noqa: SLF001
+        else:
+            variable._direct_assign(value)  # noqa: SLF001
+
+    def __exit__(self, *error: object) -> None:
+        waiting = global_state.get_global_attribute(_UNINITIALIZED) or []
+        still = [each for each in waiting if each._value is None]  # noqa: SLF001
+        global_state.set_global_attribute(_UNINITIALIZED, [] if any(error) else still)
+        super().__exit__(*error)
+
+
+class _TensorStore(saving_lib.H5IOStore):  # type: ignore[misc]  # Keras ships no types
+    """What ``load_own_variables`` reads from: groups of tensors by their keys."""
+
+    def __init__(self, tensors: TensorStream) -> None:  # the base class would open a file
+        self._groups: dict[str, dict[str, str]] = {}
+        for key in tensors.keys:
+            group, _, name = key.rpartition("/")
+            self._groups.setdefault(group, {})[name] = key
+        self._group: Mapping[str, str] = {}
+        self._tensors = tensors
+        self._streams: dict[bool, Iterator[tuple[str, Any]]] = {}
+        self._arrived: dict[str, np.ndarray[Any, Any]] = {}
+        self._used: set[str] = set()
+        self._passed: set[str] = set()
+        self.failure: RemoteModelsError | None = None
+
+    def get(self, path: str) -> _TensorStore:
+        self._group = self._groups.get(f"{path}/vars" if path else "vars", {})
+        for key in self._used:  # a layer may look at a value twice; hardly ever two layers do
+            del self._arrived[key]
+        self._passed.update(self._used)
+        self._used.clear()
+        return self
+
+    def has_path(self, path: str) -> bool:
+        return any(group == path or group.startswith(f"{path}/") for group in self._groups)
+
+    def keys(self) -> KeysView[str]:
+        return self._group.keys()
+
+    def __len__(self) -> int:
+        return len(self._group)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._group
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __getitem__(self, name: str) -> np.ndarray[Any, Any]:
+        key = self._group[name]
+        if self.failure is not None:
+            raise self.failure
+        stream = self._stream_with(key)
+        try:
+            while key not in self._arrived:
+                arrived, array = next(stream)
+                self._arrived[arrived] = array
+        except RemoteModelsError as error:
+            # Keras takes any exception for a layer that does not fit, and goes on.
+            self.failure = error
+            raise
+        self._used.add(key)
+        return self._arrived[key]
+
+    def _stream_with(self, key: str) -> Iterator[tuple[str, Any]]:
+        """Return where the tensor comes from.
+
+        The optimizer's come from a stream of their own, since they are needed later, and
+        so does one that Keras asks for again, as it does after a failure.
+        """
+        if key in self._passed:
+            return self._tensors.read([key])
+        of_optimizer = _is_of_optimizer(key)
+        if of_optimizer not in self._streams:
+            keys = [each for each in self._tensors.keys if _is_of_optimizer(each) is of_optimizer]
+            self._streams[of_optimizer] = self._tensors.read(keys)
+        return self._streams[of_optimizer]
+
+
+def _is_of_optimizer(key: str) -> bool:
+    return key.startswith("optimizer/")
