@@ -5,6 +5,7 @@ from remote_models.formats._artifact_index import index_artifact, with_variable_
 from remote_models.formats._documents import find_documents
 from remote_models.formats._hdf5_index import Index
 from remote_models.formats._keras_metadata import architecture_of_keras_metadata
+from remote_models.formats._lambda import code_in_architecture, code_in_model
 from remote_models.formats._object_graph import OBJECT_GRAPH
 from remote_models.formats._string_tensor import decode_strings
 from remote_models.formats._tensor_bundle import check_piece
@@ -14,6 +15,8 @@ __all__ = [
     "Index",
     "architecture_of_keras_metadata",
     "check_piece",
+    "code_in_architecture",
+    "code_in_model",
     "decode_strings",
     "find_documents",
     "index_artifact",

@@ -174,16 +174,17 @@ class Framework(ABC):
         generation = what.generation or 5 - self.generation
         writer = {2: "tf_keras", 3: "keras"}[generation]
         reason = f": {_first_line(cause)}" if cause is not None else ""
+        advice = (
+            f"Open it with Keras {generation}: "
+            f"pip install {writer}, then pass framework={writer!r} or use a {writer} model"
+        )
+        if cause is not None:
+            advice = f"If a class of your own is missing, pass custom_objects=. {advice}"
         return GenerationError(
-            f"{what.title}, which {self.name} cannot open{reason}",
-            where=where,
-            hint=(
-                f"Open it with Keras {generation}: "
-                f"pip install {writer}, then pass framework={writer!r} or use a {writer} model"
-            ),
+            f"{what.title}, which {self.name} cannot open{reason}", where=where, hint=advice
         )
 
 
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    return lines[0].rstrip(".") if lines else type(error).__name__

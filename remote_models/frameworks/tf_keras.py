@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 import tf_keras
 
-from remote_models.errors import ArgumentError, FormatError
+from remote_models.errors import ArgumentError, FormatError, UnsafeFormatError
 from remote_models.formats import Format, Recognition
+from remote_models.formats.indexing import code_in_architecture, code_in_model
 from remote_models.frameworks._assets import track_assets
 from remote_models.frameworks._framework import (
     Framework,
@@ -78,6 +79,8 @@ class TFKeras(Framework):
             raise self.other_generation(what, where)
         if not what.has_keras_metadata:
             raise self.no_keras_model(what, where)
+        if safe_mode:
+            _refuse_code(code_in_model(what, path, where=where), where)
         model = tf_keras.models.load_model(
             path,
             custom_objects=dict(custom_objects) if custom_objects else None,
@@ -119,6 +122,8 @@ class TFKeras(Framework):
     def from_json(
         self, text: str, *, custom_objects: Mapping[str, Any] | None, safe_mode: bool
     ) -> Any:
+        if safe_mode:
+            _refuse_code(code_in_architecture(text), "architecture")
         return tf_keras.models.model_from_json(
             text, custom_objects=dict(custom_objects) if custom_objects else None
         )
@@ -133,6 +138,16 @@ class TFKeras(Framework):
                 "optimizer": tf_keras.optimizers.serialize(model.optimizer)
             }
         return ModelDescription(name=model.name, variables={}, architecture=architecture)
+
+
+def _refuse_code(layers: Sequence[str], where: str) -> None:
+    """Refuse Lambda layers with code: tf_keras runs it, ``safe_mode`` or not."""
+    if layers:
+        raise UnsafeFormatError(
+            f"Lambda layers hold Python code: {', '.join(layers[:5])}",
+            where=where,
+            hint="If you trust whoever saved it, pass safe_mode=False",
+        )
 
 
 def _restore_optimizer(model: Any, path: Path) -> None:
