@@ -13,7 +13,7 @@ from remote_models.documents import (
     TRAINING_CONFIG,
     StoredDocument,
 )
-from remote_models.errors import IntegrityError
+from remote_models.errors import IntegrityError, ModelNotFoundError
 from remote_models.manifest import Manifest
 from remote_models.remote_model._folder import ArtifactFolder
 
@@ -61,7 +61,12 @@ def _read(folder: ArtifactFolder, manifest: Manifest | None, document: StoredDoc
     entry = manifest.file(document.file) if manifest else None
     versions = [None] if entry is None or entry.version is None else [None, entry.version]
     for version in versions:
-        data = folder.store.read(location, start, stop, version=version)
+        try:
+            data = folder.store.read(location, start, stop, version=version)
+        except ModelNotFoundError:
+            if manifest is None:
+                raise
+            continue
         if hashlib.sha256(data).hexdigest() == document.sha256:
             return data
     raise IntegrityError(

@@ -17,6 +17,7 @@ from remote_models.errors import (
     IntegrityError,
     MissingDependencyError,
     ModelNotFoundError,
+    RemoteModelsError,
 )
 from remote_models.formats.indexing import check_piece, decode_strings
 from remote_models.remote_model._row_selection import RowSelection, select_rows
@@ -157,6 +158,7 @@ class TensorReader:
         self._refuse_unverifiable(parts)
         ranges = [part.widened(self.block_size) for part in parts]
         left = dict.fromkeys(range(len(parts)))
+        failures: list[IntegrityError | ModelNotFoundError] = []
         # What was replaced since may still be there in the version that the manifest
         # pins. (Asked for second: it needs s3:GetObjectVersion.)
         for versions in ({}, self.versions) if self.versions else ({},):
@@ -168,17 +170,13 @@ class TensorReader:
                     del left[number]
                     yield number, verified
             except (IntegrityError, ModelNotFoundError) as error:
-                failure = error
+                failures.append(error)
             else:
                 return
-        is_vouched_for = any(part.piece.digests for part in parts)
-        if is_vouched_for and isinstance(failure, ModelNotFoundError):
-            raise IntegrityError(
-                "a file of the model is missing",
-                where=failure.where,
-                hint="Save the model again, or restore the file",
-            ) from failure
-        raise failure
+        # That no version of a changed file is kept says less than that it changed.
+        raise next((e for e in failures if isinstance(e, IntegrityError)), None) or _missing(
+            failures[-1], is_vouched_for=any(part.piece.digests for part in parts)
+        )
 
     def _fetch(
         self, ranges: Sequence[ByteRange], versions: Mapping[str, str]
@@ -284,6 +282,18 @@ class TensorReader:
             # Without the ellipsis a scalar would hold the array instead of its element.
             whole[(*target, ...)] = block.reshape(piece.shape)
         return whole
+
+
+def _missing(
+    failure: IntegrityError | ModelNotFoundError, *, is_vouched_for: bool
+) -> RemoteModelsError:
+    if not is_vouched_for:
+        return failure
+    return IntegrityError(
+        "a file of the model is missing",
+        where=failure.where,
+        hint="Save the model again, or restore the file",
+    )
 
 
 def _array(data: _Buffer, dtype: np.dtype[Any]) -> NDArray[Any]:
