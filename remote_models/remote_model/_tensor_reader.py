@@ -8,6 +8,7 @@ import math
 import mmap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -260,11 +261,7 @@ class TensorReader:
             return _array(pieces[0][1], dtype).reshape(entry.shape)
         whole = np.zeros(entry.shape, dtype)
         for piece, data in pieces:
-            block = tuple(
-                slice(first, first + length)
-                for first, length in zip(piece.origin, piece.shape, strict=True)
-            )
-            whole[block] = np.frombuffer(data, dtype).reshape(piece.shape)
+            whole[_block(piece)] = np.frombuffer(data, dtype).reshape(piece.shape)
         return whole
 
     def _assemble_strings(
@@ -275,13 +272,18 @@ class TensorReader:
             strings = decode_strings(bytes(data), math.prod(piece.shape), where=self.where)
             block = np.empty(len(strings), object)
             block[:] = strings
-            target = tuple(
-                slice(first, first + length)
-                for first, length in zip(piece.origin, piece.shape, strict=True)
-            )
-            # Without the ellipsis a scalar would hold the array instead of its element.
-            whole[(*target, ...)] = block.reshape(piece.shape)
+            whole[_block(piece)] = block.reshape(piece.shape)
         return whole
+
+
+def _block(piece: Piece) -> tuple[slice | EllipsisType, ...]:
+    """Return where in the whole tensor a piece belongs."""
+    slices = [
+        slice(first, first + length)
+        for first, length in zip(piece.origin, piece.shape, strict=True)
+    ]
+    # Without the ellipsis, a scalar object would become an array that holds the array.
+    return (*slices, ...)
 
 
 def _missing(
