@@ -29,11 +29,7 @@ def parse_tensors(document: Mapping[str, Any]) -> tuple[Sequence[StoredTensor], 
         StoredTensor.from_json(entry, where=f"tensors[{index}]", block_size=block_size)
         for index, entry in enumerate(entries)
     )
-    seen: set[str] = set()
-    for index, tensor in enumerate(tensors):
-        if tensor.label in seen:
-            raise malformed(f"tensors[{index}].name", "no name twice", tensor.label)
-        seen.add(tensor.label)
+    _refuse_twice("tensors", [tensor.label for tensor in tensors])
     return tensors, block_size
 
 
@@ -41,12 +37,14 @@ def parse_documents(document: Mapping[str, Any]) -> Sequence[StoredDocument]:
     """Return the member ``documents``.
 
     Raises:
-        ManifestError: a member is malformed.
+        ManifestError: a member is malformed, or a name stands twice.
     """
-    return tuple(
+    documents = tuple(
         StoredDocument.from_json(entry, where=f"documents[{index}]")
         for index, entry in enumerate(array_field(document.get("documents", []), "documents"))
     )
+    _refuse_twice("documents", [each.name for each in documents])
+    return documents
 
 
 def check_ranges(
@@ -79,6 +77,14 @@ def check_ranges(
             raise malformed(
                 f"tensors[{after[3]}].offset", f"no overlap with tensors[{before[3]}]", after[1]
             )
+
+
+def _refuse_twice(member: str, names: Sequence[str]) -> None:
+    seen: set[str] = set()
+    for index, name in enumerate(names):
+        if name in seen:
+            raise malformed(f"{member}[{index}].name", "no name twice", name)
+        seen.add(name)
 
 
 def _check_range(where: str, file: str, stop: int, sizes: Mapping[str, int]) -> None:

@@ -34,7 +34,7 @@ from remote_models._strict_json import (
     canonical_json,
     parse_json,
 )
-from remote_models._tensor_table import check_ranges, parse_tensors
+from remote_models._tensor_table import check_ranges, parse_documents, parse_tensors
 from remote_models.digest import format_digest, is_sha256, sha256_hex
 from remote_models.documents import StoredDocument
 from remote_models.errors import ArgumentError, ManifestError
@@ -235,12 +235,7 @@ class Manifest:
                     array_field(document.get("empty_directories", []), "empty_directories")
                 )
             ),
-            documents=tuple(
-                StoredDocument.from_json(entry, where=f"documents[{index}]")
-                for index, entry in enumerate(
-                    array_field(document.get("documents", []), "documents")
-                )
-            ),
+            documents=parse_documents(document),
             tensors=tensors,
             block_size=block_size,
         )
