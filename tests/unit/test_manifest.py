@@ -7,7 +7,6 @@ import dataclasses
 import hashlib
 import json
 import pickle
-import re
 import tracemalloc
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,7 +19,6 @@ from hypothesis import strategies as st
 from remote_models import _strict_json
 from remote_models.errors import ArgumentError, ManifestError
 from remote_models.manifest import (
-    DIRECTORY_MANIFEST,
     SCHEMA,
     FileEntry,
     Layout,
@@ -29,114 +27,30 @@ from remote_models.manifest import (
     StoredManifest,
     parse_relative_path,
 )
+from unit.manifest_samples import (
+    HEX,
+    LONGEST_MESSAGE,
+    LOOSE,
+    MEMBERS,
+    STORED,
+    TEXTS,
+    accept_or_refuse,
+    document,
+    encode,
+    manifests,
+    read,
+    read_current,
+    tensor_document,
+    with_described,
+    with_file,
+    with_slice,
+    with_tensor,
+    without,
+)
 
 KEPT = sorted((Path(__file__).parents[1] / "manifests" / "schema-1").glob("*.json"))
 
-HEX = "0123456789abcdef" * 4
-
-LONGEST_MESSAGE = 600
-"""Characters: where, what was expected, and a bad value that is cut to 120."""
-
-
-def document(**members: Any) -> dict[str, Any]:
-    """Return a valid document of three files, with other members in place of its own."""
-    return {
-        "schema": 1,
-        "format": "saved_model",
-        "layout": "directory",
-        "created": "2026-01-31T23:59:59Z",
-        "producer": {"keras": "3.15.0"},
-        "files": [
-            {"path": "saved_model.pb", "size": 3, "sha256": HEX, "version": "v1"},
-            {"path": "variables/variables.data-00000-of-00001", "size": 2, "sha256": HEX},
-            {"path": "variables/variables.index", "size": 1, "sha256": HEX},
-        ],
-        "metadata": {"step": 7},
-        "empty_directories": ["assets"],
-        **members,
-    }
-
-
-def with_file(index: int = 2, /, **members: Any) -> dict[str, Any]:
-    files = document()["files"]
-    files[index] |= members
-    return document(files=files)
-
-
-def without(value: dict[str, Any], name: str) -> dict[str, Any]:
-    return {key: each for key, each in value.items() if key != name}
-
-
-def encode(value: object) -> bytes:
-    return json.dumps(value).encode()
-
-
-def read(value: object) -> StoredManifest:
-    return StoredManifest.from_bytes(encode(value), where="s3://b/m")
-
-
-def read_current(value: object) -> Manifest:
-    current = read(value).current
-    assert current is not None
-    return current
-
-
 # What is written is what is read
-
-
-CHARACTERS = st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"], exclude_characters="/\\")
-PARTS = st.text(CHARACTERS, min_size=1, max_size=12).filter(
-    lambda part: part not in (".", "..") and not re.match("[A-Za-z]:", part)
-)
-PATHS = st.lists(PARTS, min_size=1, max_size=4).map("/".join)
-TEXTS = st.text(st.characters(codec="utf-8"), max_size=20)
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
-    | TEXTS,
-    lambda children: st.lists(children, max_size=3) | st.dictionaries(TEXTS, children, max_size=3),
-    max_leaves=8,
-)  # fmt: skip
-MOMENTS = st.datetimes().map(lambda moment: moment.strftime("%Y-%m-%dT%H:%M:%SZ").zfill(20))
-
-
-@st.composite
-def manifests(draw: st.DrawFn) -> Manifest:
-    layout = draw(st.sampled_from(Layout))
-    paths = draw(st.lists(PARTS if layout is Layout.FILE else PATHS, min_size=1, max_size=5))
-    free: list[str] = []
-    for path in dict.fromkeys(paths):
-        clash = any(f"{path}/".startswith(f"{p}/") or p.startswith(f"{path}/") for p in free)
-        if not clash and path != DIRECTORY_MANIFEST:
-            free.append(path)
-    if not free:
-        free = ["saved_model.pb"]
-    count = draw(st.integers(1, len(free))) if layout is Layout.DIRECTORY else len(free)
-    return Manifest(
-        format=draw(TEXTS),
-        layout=layout,
-        created=draw(MOMENTS),
-        producer=draw(st.dictionaries(TEXTS, TEXTS, max_size=3)),
-        metadata=draw(st.dictionaries(TEXTS, JSON, max_size=3)),
-        files=tuple(
-            FileEntry(
-                path=RelativePath(path),
-                size=draw(st.integers(0, 2**63 - 1)),
-                sha256=draw(st.binary(min_size=32, max_size=32)).hex(),
-                version=draw(st.none() | TEXTS),
-            )
-            for path in free[:count]
-        ),
-        empty_directories=tuple(RelativePath(path) for path in free[count:]),
-    )
-
-
-STORED = st.builds(
-    StoredManifest, current=manifests(), pending=st.lists(manifests(), max_size=2).map(tuple)
-) | st.builds(
-    StoredManifest,
-    current=st.none(),
-    pending=st.lists(manifests(), min_size=1, max_size=2).map(tuple),
-)
 
 
 @settings(max_examples=50)
@@ -179,7 +93,7 @@ def test_the_manifests_of_schema_1_that_are_kept_are_read_for_ever(path: Path) -
 def test_manifests_of_every_kind_are_kept() -> None:
     assert {path.stem for path in KEPT} >= {
         "directory", "file", "first-save-under-way", "minimal", "overwrite-under-way",
-        "several-files", "unknown-members",
+        "several-files", "tensors", "tensors-in-slices", "unknown-members",
     }  # fmt: skip
 
 
@@ -491,6 +405,18 @@ HOSTILE: Mapping[str, Callable[[], bytes]] = {
     "version of a megabyte": lambda: encode(with_file(version=["v"] * 10**5)),
     "producer of a megabyte": lambda: encode(document(producer={"x" * 10**6: 1})),
     "name of a megabyte twice": lambda: b'{"%s":1,"%s":2}' % (b"x" * 10**6, b"x" * 10**6),
+    "a shape of 100,000 dimensions": lambda: encode(with_tensor(1, shape=[1] * 10**5)),
+    "a dtype of a megabyte": lambda: encode(with_tensor(1, dtype="f" * 10**6)),
+    "a role of a megabyte": lambda: encode(with_tensor(1, role={"x" * 10**6: 1})),
+    "blocks of a megabyte": lambda: encode(with_tensor(1, blocks="A" * 4 * 10**5)),
+    "blocks of a megabyte and no Base64": lambda: encode(with_tensor(1, blocks="*" * 10**6)),
+    "10,000 slices": lambda: encode(
+        with_tensor(2, slices=[tensor_document()["tensors"][2]["slices"][0]] * 10**4)
+    ),
+    "a slice with a megabyte more": lambda: encode(with_slice(origin=[0] * 32, x="x" * 10**6)),
+    "a name of a megabyte twice": lambda: encode(
+        tensor_document() | {"documents": [with_described(name="x" * 10**6)["documents"][1]] * 2}
+    ),
     "100,000 names and one twice": lambda: (
         b"{" + b"".join(b'"%d":0,' % number for number in range(100_000)) + b'"7":0}'
     ),
@@ -546,26 +472,9 @@ def test_a_document_that_is_too_large_is_not_even_decoded(monkeypatch: pytest.Mo
         StoredManifest.from_bytes(b"\xff" * 1001, where="u")
 
 
-def accept_or_refuse(data: bytes) -> None:
-    try:
-        stored = StoredManifest.from_bytes(data, where="u")
-    except ManifestError as error:
-        assert len(str(error)) < LONGEST_MESSAGE  # noqa: PT017 - either outcome will do
-    else:
-        assert StoredManifest.from_bytes(stored.to_bytes(), where="u") == stored
-
-
 @given(st.binary())
 def test_random_bytes_are_refused(data: bytes) -> None:
     accept_or_refuse(data)
-
-
-MEMBERS = st.sampled_from([*document(), "pending", "tensors"])
-LOOSE = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(MEMBERS | TEXTS, inner, max_size=6),
-    max_leaves=20,
-)
 
 
 @given(LOOSE)
@@ -577,13 +486,14 @@ def test_random_json_is_a_manifest_or_refused(value: object) -> None:
 def test_a_document_with_random_members_is_a_manifest_or_refused(
     members: dict[str, Any], absent: list[str]
 ) -> None:
-    value = {key: each for key, each in document(**members).items() if key not in absent}
-    accept_or_refuse(encode(value))
+    for valid in (document(), tensor_document()):
+        value = {key: each for key, each in {**valid, **members}.items() if key not in absent}
+        accept_or_refuse(encode(value))
 
 
 @given(st.data())
 def test_a_document_with_a_flipped_bit_is_a_manifest_or_refused(data: st.DataObject) -> None:
-    damaged = bytearray(encode(document(pending=[document()])))
+    damaged = bytearray(encode(tensor_document(pending=[document()])))
     bit = data.draw(st.integers(0, len(damaged) * 8 - 1))
     damaged[bit // 8] ^= 1 << bit % 8
     accept_or_refuse(bytes(damaged))
