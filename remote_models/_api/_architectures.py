@@ -68,6 +68,7 @@ def load_architecture(
     custom_objects: Mapping[str, Any] | None = None,
     safe_mode: bool = True,
     manifest_digest: str | None = None,
+    manifest_url: URL | None = None,
     framework: str | None = None,
     storage_options: StorageOptions | None = None,
     progress: Progress = None,
@@ -79,6 +80,7 @@ def load_architecture(
         custom_objects: Names to classes or functions that the model uses.
         safe_mode: Whether Keras refuses to deserialise lambdas.
         manifest_digest: ``sha256:<hex>``: load exactly this artifact or nothing.
+        manifest_url: As in :func:`open_model`.
         framework: As in :func:`load_model`.
         storage_options: Arguments for the fsspec filesystem, as in pandas.
         progress: As in :func:`save_model`.
@@ -89,7 +91,12 @@ def load_architecture(
         GenerationError: the chosen framework cannot read it.
         StorageError: the store refused or failed.
     """
-    remote = open_model(url, manifest_digest=manifest_digest, storage_options=storage_options)
+    remote = open_model(
+        url,
+        manifest_digest=manifest_digest,
+        manifest_url=manifest_url,
+        storage_options=storage_options,
+    )
     with fetched(remote, progress_callback(progress)) as artifact:
         what = artifact.what
         if what.format is not Format.ARCHITECTURE:

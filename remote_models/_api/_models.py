@@ -103,6 +103,7 @@ def load_model(
     compile: bool = True,
     safe_mode: bool = True,
     manifest_digest: str | None = None,
+    manifest_url: URL | None = None,
     framework: str | None = None,
     storage_options: StorageOptions | None = None,
     progress: Progress = None,
@@ -121,6 +122,7 @@ def load_model(
         compile: Whether to compile it as it was when saved.
         safe_mode: Whether Keras refuses to deserialise lambdas.
         manifest_digest: ``sha256:<hex>``: load exactly this artifact or nothing.
+        manifest_url: As in :func:`open_model`.
         framework: ``"keras"`` or ``"tf_keras"``. By default the one that this
             process has imported already, else the one that wrote the model.
         storage_options: Arguments for the fsspec filesystem, as in pandas.
@@ -136,7 +138,12 @@ def load_model(
         FormatError: it is no whole model; the message says what it is.
         StorageError: the store refused or failed; the message says what to do.
     """
-    remote = open_model(url, manifest_digest=manifest_digest, storage_options=storage_options)
+    remote = open_model(
+        url,
+        manifest_digest=manifest_digest,
+        manifest_url=manifest_url,
+        storage_options=storage_options,
+    )
     callback = progress_callback(progress)
     if remote.manifest is not None and remote.format is Format.KERAS:
         streamed = stream_model(

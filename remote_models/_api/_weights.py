@@ -91,6 +91,7 @@ def load_weights(
     skip_mismatch: bool = False,
     by_name: bool = False,
     manifest_digest: str | None = None,
+    manifest_url: URL | None = None,
     storage_options: StorageOptions | None = None,
     progress: Progress = None,
 ) -> Any:
@@ -105,6 +106,7 @@ def load_weights(
         skip_mismatch: Skip layers whose shapes differ.
         by_name: Match layers by name (legacy ``.h5`` only).
         manifest_digest: ``sha256:<hex>``: load exactly this artifact or nothing.
+        manifest_url: As in :func:`open_model`.
         storage_options: Arguments for the fsspec filesystem, as in pandas.
         progress: As in :func:`save_model`.
 
@@ -119,7 +121,12 @@ def load_weights(
         StorageError: the store refused or failed.
     """
     framework = framework_of(model)
-    remote = open_model(url, manifest_digest=manifest_digest, storage_options=storage_options)
+    remote = open_model(
+        url,
+        manifest_digest=manifest_digest,
+        manifest_url=manifest_url,
+        storage_options=storage_options,
+    )
     callback = progress_callback(progress)
     if not by_name and stream_weights(
         model, remote, framework, skip_mismatch=skip_mismatch, progress=callback
