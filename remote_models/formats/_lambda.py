@@ -57,8 +57,8 @@ def _names(value: object) -> Iterator[str]:
         each = waiting.pop()
         if isinstance(each, Mapping):
             config = each.get("config")
-            is_lambda = each.get("class_name") == "Lambda" and isinstance(config, Mapping)
-            if is_lambda and _holds_code(config):
+            is_lambda = each.get("class_name") == "Lambda"
+            if is_lambda and isinstance(config, Mapping) and _holds_code(config):
                 yield str(config.get("name", "lambda"))
             waiting += each.values()
         elif isinstance(each, list):

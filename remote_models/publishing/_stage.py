@@ -1,0 +1,83 @@
+"""Send the files of an artifact without making them visible."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from remote_models.digest import FileHasher
+from remote_models.manifest import FileEntry, Manifest, RelativePath, parse_relative_path
+from remote_models.publishing._artifact import Artifact
+from remote_models.storage import Location, ProgressCallback, ProgressMeter, Publication
+from remote_models.tensor_hashing import ArtifactHasher
+
+__all__ = ["parents_of", "stage_files"]
+
+_CHUNK = 8 * 1024 * 1024
+
+
+def stage_files(
+    publication: Publication,
+    folder: Location,
+    location: Location,
+    artifact: Artifact,
+    progress: ProgressCallback | None,
+) -> Manifest:
+    """Stage every file, hashing it on the way, and return the manifest of what is coming."""
+    sizes = {path: local.stat().st_size for path, local in artifact.files.items()}
+    meter = ProgressMeter("upload", str(location), sum(sizes.values()), progress)
+    entries = []
+    hashers = ArtifactHasher(artifact.tensors)
+    for path in _commit_order(artifact.files):
+        for parent in reversed(parents_of(path)):
+            publication.make_directory(folder.join(parent))
+        hasher = hashers.of_file(path)
+        chunks = _read_local(artifact.files[path], hasher, meter)
+        publication.stage(folder.join(path), sizes[path], chunks)
+        entries.append(
+            FileEntry(
+                path=parse_relative_path(path, where="file name"),
+                size=sizes[path],
+                sha256=hasher.sha256(),
+            )
+        )
+    return Manifest(
+        format=artifact.format.value,
+        layout=artifact.layout,
+        created=artifact.created,
+        producer=artifact.producer,
+        metadata=artifact.metadata,
+        files=tuple(sorted(entries, key=lambda entry: entry.path)),
+        empty_directories=tuple(
+            parse_relative_path(path, where="folder name")
+            for path in sorted(artifact.empty_directories)
+        ),
+        tensors=hashers.tensors(),
+        block_size=hashers.block_size,
+        documents=artifact.documents,
+    )
+
+
+def _commit_order(paths: Mapping[str, Path]) -> list[str]:
+    return sorted(paths, key=lambda path: (_is_entry_point(path), path))
+
+
+def _is_entry_point(path: str) -> bool:
+    """Whether nothing of the artifact loads without this file, so that it comes last."""
+    if "/" in path:
+        return False
+    return path.startswith("saved_model.pb") or path.endswith((".index", ".json"))
+
+
+def _read_local(path: Path, hasher: FileHasher, meter: ProgressMeter) -> Iterator[bytes]:
+    with open(path, "rb") as file:
+        while chunk := file.read(_CHUNK):
+            hasher.update(chunk)
+            yield chunk
+            meter.advance(len(chunk))
+
+
+def parents_of(path: str) -> list[RelativePath]:
+    """Return the folders around a relative path, the innermost first."""
+    parts = path.split("/")[:-1]
+    return [RelativePath("/".join(parts[: count + 1])) for count in reversed(range(len(parts)))]
