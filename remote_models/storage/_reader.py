@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import OrderedDict
 from typing import IO, cast
 
 from remote_models.storage._location import Location
@@ -10,17 +11,20 @@ from remote_models.storage._store import Store
 
 __all__ = ["open_reader"]
 
-_BUFFER = 256 * 1024
-"""Bytes per request: the structure of a file is many small reads close to each other."""
+_BLOCK = 256 * 1024
+"""Bytes per request at least: the structure of a file is many small reads close together."""
+
+_MAX_BLOCKS = 64
+"""Blocks that are kept (16 MiB): who walks a file's structure comes back to the same places."""
 
 
 def open_reader(store: Store, location: Location, size: int) -> IO[bytes]:
-    """Open an object of ``size`` bytes for reading; every read is a range request.
+    """Open an object of ``size`` bytes for reading, by requests for blocks of it.
 
     Meant for the structure of a file, which is small and scattered. Nothing checks
     the bytes.
     """
-    return cast("IO[bytes]", io.BufferedReader(_RangeReader(store, location, size), _BUFFER))
+    return cast("IO[bytes]", _RangeReader(store, location, size))
 
 
 class _RangeReader(io.RawIOBase):
@@ -30,6 +34,7 @@ class _RangeReader(io.RawIOBase):
         self._location = location
         self._size = size
         self._position = 0
+        self._blocks: OrderedDict[int, bytes] = OrderedDict()
 
     def readable(self) -> bool:
         return True
@@ -46,9 +51,35 @@ class _RangeReader(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: object) -> int:
+        """Fill all of ``buffer``, as far as the file goes: HDF5 takes fewer bytes for zeros."""
         view = memoryview(buffer).cast("B")  # type: ignore[arg-type]  # typeshed calls it Buffer
-        stop = min(self._position + len(view), self._size)
-        data = self._store.read(self._location, self._position, stop)
-        view[: len(data)] = data
-        self._position += len(data)
-        return len(data)
+        start = self._position
+        stop = min(start + len(view), self._size)
+        while self._position < stop:
+            data = self._at_position(stop)
+            if not data:
+                break  # the object is shorter than it was
+            at = self._position - start
+            view[at : at + len(data)] = data
+            self._position += len(data)
+        return self._position - start
+
+    def _at_position(self, stop: int) -> memoryview:
+        """Return bytes from the position on, some of those before ``stop``."""
+        number, offset = divmod(self._position, _BLOCK)
+        if number not in self._blocks:
+            self._fetch(number, stop)
+        self._blocks.move_to_end(number)
+        return memoryview(self._blocks[number])[offset : offset + stop - self._position]
+
+    def _fetch(self, first: int, stop: int) -> None:
+        """Read the blocks from ``first`` on that are wanted and not here, in one request."""
+        end = first + 1
+        while end * _BLOCK < stop and end not in self._blocks and end - first < _MAX_BLOCKS:
+            end += 1
+        data = self._store.read(self._location, first * _BLOCK, min(end * _BLOCK, self._size))
+        for number in range(first, end):
+            start = (number - first) * _BLOCK
+            self._blocks[number] = data[start : start + _BLOCK]
+        while len(self._blocks) > _MAX_BLOCKS:
+            self._blocks.popitem(last=False)
