@@ -125,7 +125,8 @@ def _varint(value: int) -> bytes:
 def block_digests(data: bytes, block_size: int) -> bytes:
     """The specification in one line: docs/manifest.md, "Tensors"."""
     return b"".join(
-        hashlib.sha256(data[at : at + block_size]).digest() for at in range(0, len(data), block_size)
+        hashlib.sha256(data[at : at + block_size]).digest()
+        for at in range(0, len(data), block_size)
     )
 
 
@@ -243,9 +244,7 @@ def without_digests(manifest: Manifest) -> Manifest:
     return replace(
         manifest,
         tensors=tuple(
-            replace(
-                tensor, pieces=tuple(replace(piece, digests=b"") for piece in tensor.pieces)
-            )
+            replace(tensor, pieces=tuple(replace(piece, digests=b"") for piece in tensor.pieces))
             for tensor in manifest.tensors
         ),
     )

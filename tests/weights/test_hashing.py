@@ -20,9 +20,7 @@ DATA = hashlib.shake_256(b"some bytes").digest(400)
 def disjoint_ranges(draw: st.DrawFn) -> list[tuple[int, int]]:
     """Ranges of DATA, empty ones among them, in any order."""
     edges = sorted(draw(st.lists(st.integers(0, len(DATA)), max_size=12)))
-    ranges = [
-        (start, stop - start) for start, stop in zip(edges[::2], edges[1::2], strict=False)
-    ]
+    ranges = [(start, stop - start) for start, stop in zip(edges[::2], edges[1::2], strict=False)]
     return draw(st.permutations(ranges))
 
 
@@ -36,9 +34,7 @@ def chunks(sizes: list[int]) -> Iterator[bytes]:
 
 
 @given(disjoint_ranges(), st.lists(st.integers(0, 60), max_size=20), st.integers(1, 80))
-def test_whole_and_blocks(
-    ranges: list[tuple[int, int]], sizes: list[int], block_size: int
-) -> None:
+def test_whole_and_blocks(ranges: list[tuple[int, int]], sizes: list[int], block_size: int) -> None:
     hasher = FileHasher(ranges, block_size=block_size)
     for chunk in chunks(sizes):
         hasher.update(chunk)

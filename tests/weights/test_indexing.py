@@ -49,7 +49,9 @@ def cuts_of(draw: st.DrawFn, shape: tuple[int, ...]) -> Cut:
         return ()
     cut = []
     for axis, length in enumerate(shape):
-        edges = draw(st.sets(st.integers(1, length), max_size=2)) if axis == 0 or kind == "any" else ()
+        edges = (
+            draw(st.sets(st.integers(1, length), max_size=2)) if axis == 0 or kind == "any" else ()
+        )
         bounds = sorted({0, length, *edges})
         cut.append(tuple(b - a for a, b in zip(bounds, bounds[1:], strict=False)))
     return tuple(cut)
@@ -255,9 +257,9 @@ class TestArrays:
 
     def test_conversion(self, places: Mapping[str, Location]) -> None:
         array = values((3, 2), "float32")
-        tensor = opened(
-            places["memory"], store_tensors(places["memory"], {"it": array})
-        ).weights["it"]
+        tensor = opened(places["memory"], store_tensors(places["memory"], {"it": array})).weights[
+            "it"
+        ]
         assert same(np.asarray(tensor, "float64"), array.astype("float64"))
         assert same(np.array(tensor), array)
         assert [row.tolist() for row in tensor] == array.tolist()
@@ -268,7 +270,11 @@ class TestArrays:
     def test_description(self, places: Mapping[str, Location]) -> None:
         manifest = store_tensors(
             places["memory"],
-            {"it": values((3, 2), "bfloat16"), "s": values((2,), "string"), "x": values((), "int8")},
+            {
+                "it": values((3, 2), "bfloat16"),
+                "s": values((2,), "string"),
+                "x": values((), "int8"),
+            },
         )
         weights = opened(places["memory"], manifest).weights
         tensor = weights["it"]

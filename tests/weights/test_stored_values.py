@@ -36,8 +36,10 @@ def piece_of(
     draw: st.DrawFn, dtype: str, origin: tuple[int, ...], shape: tuple[int, ...], block_size: int
 ) -> Piece:
     elements = math.prod(shape)
-    nbytes = elements + draw(st.integers(0, 9)) if dtype == "string" else -(
-        -elements * DTYPE_BITS[dtype] // 8
+    nbytes = (
+        elements + draw(st.integers(0, 9))
+        if dtype == "string"
+        else -(-elements * DTYPE_BITS[dtype] // 8)
     )
     digests = b"".join(
         bytes([draw(st.integers(0, 255))]) * DIGEST_SIZE
