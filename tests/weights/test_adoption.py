@@ -24,7 +24,7 @@ from remote_models.errors import (
     UnsafeFormatError,
 )
 from remote_models.remote_model import manifest_location
-from remote_models.storage import Location, Store
+from remote_models.storage import Location, Store, open_reader, read_chunks
 from remote_models.testing import Emulator
 from weights.artifacts import SAMPLES, delete, flip, get, put, same
 from weights.counting_proxy import CountingProxy
@@ -154,8 +154,6 @@ def test_nobody_elses_manifest_is_replaced_in_a_race(
 
 
 def _after(read: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    from remote_models.storage import open_reader
-
     def opened(*arguments: Any) -> Any:
         monkeypatch.setattr(Store, "read", read)
         return open_reader(*arguments)
@@ -167,15 +165,12 @@ def test_a_file_that_changes_meanwhile_is_refused(
     memory_base: Location, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     location = uploaded("keras", memory_base, tmp_path)
-    from remote_models import adoption
-
-    read_chunks = adoption.read_chunks
 
     def read_and_replace(*arguments: Any, **options: Any) -> Iterator[bytes]:
         yield from read_chunks(*arguments, **options)
         put(location, b"another model")
 
-    monkeypatch.setattr(adoption, "read_chunks", read_and_replace)
+    monkeypatch.setattr("remote_models.adoption.read_chunks", read_and_replace)
     with pytest.raises(IntegrityError, match="changed while it was read"):
         rm.adopt_model(str(location))
     assert not rm.open_model(str(location)).is_verifiable
@@ -187,15 +182,12 @@ def test_a_version_that_changes_meanwhile_is_refused(
     """Equally long, and made after the index: only the store's version tells."""
     location = uploaded("keras", gcs_base, tmp_path)
     content = get(location)
-    from remote_models import adoption
-
-    read_chunks = adoption.read_chunks
 
     def replace_and_read(*arguments: Any, **options: Any) -> Iterator[bytes]:
         put(location, content[::-1])
         yield from read_chunks(*arguments, **options)
 
-    monkeypatch.setattr(adoption, "read_chunks", replace_and_read)
+    monkeypatch.setattr("remote_models.adoption.read_chunks", replace_and_read)
     with pytest.raises(IntegrityError, match="changed while it was read"):
         rm.adopt_model(str(location), storage_options=gcs_base.storage_options)
 

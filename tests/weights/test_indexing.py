@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import ml_dtypes
@@ -38,6 +39,7 @@ def values(shape: tuple[int, ...], dtype: str) -> Array:
     return made
 
 
+OPTIONS = st.fixed_dictionaries({"block_size": st.integers(1, 60), "files": st.integers(1, 3)})
 SHAPES = st.lists(st.integers(0, 7), max_size=4).map(tuple)
 
 
@@ -53,7 +55,7 @@ def cuts_of(draw: st.DrawFn, shape: tuple[int, ...]) -> Cut:
             draw(st.sets(st.integers(1, length), max_size=2)) if axis == 0 or kind == "any" else ()
         )
         bounds = sorted({0, length, *edges})
-        cut.append(tuple(b - a for a, b in zip(bounds, bounds[1:], strict=False)))
+        cut.append(tuple(b - a for a, b in pairwise(bounds)))
     return tuple(cut)
 
 
@@ -98,10 +100,10 @@ def indices_of(draw: st.DrawFn, shape: tuple[int, ...]) -> Any:
 
 
 @pytest.fixture(scope="module")
-def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Location]]:
+def places(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Location]:
     """A store that is read by requests, and one whose files are mapped into memory."""
     memory = Location.parse("memory://indexing")
-    yield {
+    return {
         "memory": memory,
         "local": Location.parse(tmp_path_factory.mktemp("indexing")),
     }
@@ -115,7 +117,13 @@ def read(tensor: Any, index: Any) -> Any:
 
 
 def check(
-    place: Location, array: Array, indices: list[Any], cut: Cut, block_size: int, files: int
+    place: Location,
+    array: Array,
+    indices: list[Any],
+    cut: Cut = (),
+    *,
+    block_size: int = 16,
+    files: int = 2,
 ) -> None:
     neighbours = {"before": np.arange(5.0), "it": array, "behind": np.arange(7, dtype="int8")}
     manifest = store_tensors(
@@ -136,20 +144,19 @@ def check(
 
 
 @pytest.mark.parametrize("place", ["memory", "local"])
-@given(data=st.data(), shape=SHAPES, block_size=st.integers(1, 60), files=st.integers(1, 3))
+@given(data=st.data(), shape=SHAPES, options=OPTIONS)
 @settings(max_examples=150, deadline=None)
 def test_equal_to_numpy(
     places: Mapping[str, Location],
     place: str,
     data: st.DataObject,
     shape: tuple[int, ...],
-    block_size: int,
-    files: int,
+    options: dict[str, int],
 ) -> None:
     dtype = data.draw(st.sampled_from(list(DTYPES)))
     indices = [..., (), *data.draw(st.lists(indices_of(shape), max_size=4))]
     cut = data.draw(cuts_of(shape))
-    check(places[place], values(shape, dtype), indices, cut, block_size, files)
+    check(places[place], values(shape, dtype), indices, cut, **options)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -178,15 +185,15 @@ def test_every_dtype_and_partition(
             [0, -1, 0], np.array([[0, -1], [-1, 0]]), np.zeros(shape[0], bool),
             np.ones(shape[0], bool), [], (slice(0, 2), ...), shape[0], -shape[0] - 1,
         ]  # fmt: skip
-    check(places["memory"], values(shape, dtype), indices, cut, 16, 2)
-    check(places["local"], values(shape, dtype), indices, cut, 16, 2)
+    check(places["memory"], values(shape, dtype), indices, cut)
+    check(places["local"], values(shape, dtype), indices, cut)
 
 
 def test_narrow_row_numbers_reach_the_end_of_a_long_axis(places: Mapping[str, Location]) -> None:
     array = values((1000, 2), "float32")
     indices = [np.array([3, 200], "uint8"), np.array([-1, -128, 127], "int8"), np.uint8(255),
                np.array([-32768], "int16")]  # fmt: skip
-    check(places["memory"], array, indices, (), 64, 1)
+    check(places["memory"], array, indices, block_size=64)
 
 
 @pytest.mark.parametrize(

@@ -33,10 +33,11 @@ RANGES = st.lists(
     st.one_of(
         [
             st.builds(
-                lambda name, start, size: ByteRange(name, start, min(start + size, limit)),
+                lambda name, start, size, most: ByteRange(name, start, min(start + size, most)),
                 st.just(name),
                 st.integers(0, limit),
                 st.integers(0, limit),
+                st.just(limit),
             )
             for name, limit in [(name, len(data)) for name, data in CONTENT.items()]
         ]

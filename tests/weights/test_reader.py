@@ -57,10 +57,10 @@ def test_reads_as_a_file_does(size: int, steps: list[tuple[int, int, int]]) -> N
     store = stored(data)
     with open_reader(store, BASE.join("file"), size) as found:
         expected = io.BytesIO(data)
-        for offset, whence, count in steps:
-            offset = -offset if whence == os.SEEK_END else offset
-            if whence == os.SEEK_END and -offset > size:
+        for distance, whence, count in steps:
+            if whence == os.SEEK_END and distance > size:
                 continue  # BytesIO refuses it
+            offset = -distance if whence == os.SEEK_END else distance
             assert found.seek(offset, whence) == expected.seek(offset, whence)
             assert found.read(count) == expected.read(count)
             assert found.tell() == expected.tell()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ import remote_models as rm
 from remote_models.manifest import FileEntry, Layout, Manifest, RelativePath, StoredManifest
 from remote_models.storage import Location
 from remote_models.tensors import Piece, StoredTensor, block_count, choose_block_size
-from weights.artifacts import Array, put, same, write_legacy, write_weights
 from remote_models.testing import Emulator
+from weights.artifacts import Array, put, same, write_legacy, write_weights
 from weights.counting_proxy import CountingProxy
 
 MIB = 1024 * 1024
@@ -201,7 +201,7 @@ def test_adjacent_rows_are_one_request(proxy: CountingProxy, embedding: Counted)
 @pytest.fixture(scope="module")
 def strangers(
     folder: tuple[Location, Location], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Location, Location]]:
+) -> tuple[Location, Location]:
     """Two files without a manifest, of 1 MiB and 48 MiB, in 32 tensors each."""
     direct, counted = folder
     for size in (32, 1536):
@@ -212,7 +212,7 @@ def strangers(
                 group.attrs["name"] = f"dense_{number}"
                 group.create_dataset("0", data=np.full((size, 256), number, "float32"))
         put(direct.join(path.name), path.read_bytes())
-    yield counted.join("stranger-32.weights.h5"), counted.join("stranger-1536.weights.h5")
+    return counted.join("stranger-32.weights.h5"), counted.join("stranger-1536.weights.h5")
 
 
 def test_opening_a_strangers_model_costs_by_its_structure_not_by_its_size(

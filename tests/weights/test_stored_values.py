@@ -27,13 +27,15 @@ from remote_models.tensors import (
     block_count,
 )
 
+Draw = Callable[[st.SearchStrategy[Any]], Any]
+
 PATHS = st.sampled_from(["model.h5", "variables/variables.data-00000-of-00001", "ä/ b"])
 TEXTS = st.text(max_size=8)
 BLOCK_SIZES = st.sampled_from([MIN_BLOCK_SIZE, 1 << 20])
 
 
 def piece_of(
-    draw: st.DrawFn, dtype: str, origin: tuple[int, ...], shape: tuple[int, ...], block_size: int
+    draw: Draw, dtype: str, origin: tuple[int, ...], shape: tuple[int, ...], block_size: int
 ) -> Piece:
     elements = math.prod(shape)
     nbytes = (
