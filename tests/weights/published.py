@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import mkdtemp
 
-import fsspec
 import numpy as np
 
 import remote_models as rm
@@ -34,7 +34,8 @@ FORMATS: Mapping[str, str] = {
 
 
 def copy_sample(name: str, folder: Path) -> Path:
-    """Copy an artifact into an empty folder, and return the path that names it."""
+    """Copy an artifact into a new folder inside ``folder``, and return the path that names it."""
+    folder = Path(mkdtemp(dir=folder))
     if name == "large":
         values = np.random.default_rng(0)
         kernel, bias = values.random((300, 400), "float32"), values.random(400, "float32")
@@ -73,8 +74,3 @@ def upload(path: Path, base: Location) -> Location:
         if each.is_file():
             put(base.join(name.as_posix()), each.read_bytes())
     return base.join(path.name)
-
-
-def forget(base: Location) -> None:
-    """Empty a place in memory."""
-    fsspec.filesystem("memory").rm(f"/{base.path}", recursive=True)

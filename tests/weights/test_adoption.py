@@ -32,16 +32,13 @@ from weights.published import FORMATS, copy_sample, publish, upload
 
 
 def uploaded(name: str, base: Location, folder: Path) -> Location:
-    folder = folder / "source"
-    folder.mkdir()
     return upload(copy_sample(name, folder), base)
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format(name: str, memory_base: Location, tmp_path: Path) -> None:
     """An adopted model is described as one that was pushed, but for who made it and when."""
-    (tmp_path / "pushed").mkdir()
-    pushed = publish(name, memory_base.join("pushed"), tmp_path / "pushed")
+    pushed = publish(name, memory_base.join("pushed"), tmp_path)
     location = uploaded(name, memory_base.join("adopted"), tmp_path)
     assert not rm.open_model(str(location)).is_verifiable
     manifest = rm.adopt_model(str(location), metadata={"from": "a friend"})

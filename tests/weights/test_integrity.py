@@ -396,9 +396,7 @@ def test_reading_takes_no_other_permission_than_getting_objects(
     """Neither a listing nor a HEAD passes."""
     options = counted_base.storage_options
     for name in ("saved_model", "h5", "sharded_weights"):
-        folder = tmp_path / name
-        folder.mkdir()
-        location = publish(name, counted_base, folder)
+        location = publish(name, counted_base, tmp_path)
         proxy.allows = lambda method, path: method == "GET" and "?" not in path and "test-" in path
         remote = rm.open_model(str(location), storage_options=options)
         arrays = remote.weights.fetch()

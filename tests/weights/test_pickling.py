@@ -15,8 +15,8 @@ import remote_models as rm
 from remote_models.errors import IntegrityError, ManifestError
 from remote_models.storage import Location
 from remote_models.testing import Emulator, set_environment
-from weights.artifacts import SAMPLES, Array, same, write_legacy
-from weights.published import publish, upload
+from weights.artifacts import Array, same, write_legacy
+from weights.published import copy_sample, publish, upload
 
 ARRAYS: Mapping[str, Array] = {
     f"layer_{number}/kernel": np.arange(10_000, dtype="float32") + number for number in range(20)
@@ -104,10 +104,7 @@ def test_what_was_replaced_meanwhile_is_refused(path: Path, memory_base: Locatio
 
 
 def test_the_choice_not_to_verify_travels(memory_base: Location, tmp_path: Path) -> None:
-    (tmp_path / "source").mkdir()
-    source = tmp_path / "source/model.keras"
-    source.write_bytes((SAMPLES / "keras-3.15.1/model.keras").read_bytes())
-    location = upload(source, memory_base)
+    location = upload(copy_sample("keras", tmp_path), memory_base)
     for verify in (True, False):
         tensor = rm.open_model(str(location), verify=verify).weights["dense/kernel"]
         again = pickle.loads(pickle.dumps(tensor))
