@@ -1,0 +1,1 @@
+"""Real models of both generations of Keras, on real servers."""

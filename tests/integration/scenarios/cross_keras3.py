@@ -1,0 +1,132 @@
+"""Keras 3 opens what tf_keras 2.21 wrote, or says who can."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+import remote_models as rm
+from integration.scenarios.harness import assert_not_imported, case, scenario
+from remote_models.errors import FormatError, GenerationError
+
+SAMPLES = Path(__file__).parents[2] / "formats/samples"
+TF_KERAS = SAMPLES / "tf_keras-2.21.0"
+KERAS3 = SAMPLES / "keras-3.15.1"
+KERNEL = np.arange(6.0).reshape(3, 2)
+ONES = np.ones((1, 3), dtype="float32")
+OUTPUTS = [[6.5, 8.5]]
+
+
+def fresh() -> Any:
+    return keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, name="dense")], name="small")
+
+
+def pushed(sample: Path, base: str) -> str:
+    url = f"{base}/{sample.name}"
+    rm.push_model(sample, url)
+    return url
+
+
+@scenario("memory", "s3")
+def own_samples(base: str) -> None:
+    """Files of 3.15.1 stay readable."""
+    for name in ("model.keras", "model.h5", "unpacked"):
+        with case(name):
+            loaded = rm.load_model(pushed(KERAS3 / name, base))
+            np.testing.assert_allclose(loaded(ONES), OUTPUTS)
+            assert loaded.compiled
+    for name in ("model.keras", "model.h5", "model.weights.h5", "shards.weights.json"):
+        with case(name):
+            model = fresh()
+            rm.load_weights(model, pushed(KERAS3 / name, base))
+            np.testing.assert_array_equal(model.layers[0].kernel, KERNEL)
+    architecture = rm.load_architecture(pushed(KERAS3 / "model.json", base))
+    assert architecture.layers[0].units == 2
+
+
+@scenario("memory", "gs")
+def whole_model_of_tf_keras(base: str) -> None:
+    """Keras 3 itself can."""
+    loaded = rm.load_model(pushed(TF_KERAS / "model.keras", base))
+    np.testing.assert_allclose(loaded(ONES), OUTPUTS)
+    loaded = rm.load_model(pushed(TF_KERAS / "model.h5", base), compile=False)
+    np.testing.assert_allclose(loaded(ONES), OUTPUTS)
+
+
+@scenario("memory")
+def compiled_h5_of_tf_keras_with_a_loss_by_name(base: str) -> None:
+    """Keras 3 cannot deserialise "mse" out of any ``.h5``."""
+    with pytest.raises(GenerationError, match=r"written by Keras 2\.21\.0.*pip install tf_keras"):
+        rm.load_model(pushed(TF_KERAS / "model.h5", base))
+
+
+@scenario("memory", "s3")
+def weights_of_tf_keras(base: str) -> None:
+    for name in ("model.h5", "legacy.h5", "model.weights.h5", "model.keras"):
+        with case(name):
+            model = fresh()
+            rm.load_weights(model, pushed(TF_KERAS / name, base))
+            np.testing.assert_array_equal(model.layers[0].kernel, KERNEL)
+
+
+def refused(load: Callable[[], Any]) -> None:
+    with pytest.raises(GenerationError, match="pip install tf_keras") as caught:
+        load()
+    assert len(str(caught.value).splitlines()) == 1
+    assert caught.value.where is not None
+    assert caught.value.where.startswith(("/", "memory://", "s3://", "gs://"))
+    assert "Keras 2" in str(caught.value)
+
+
+@scenario()
+def saved_model_of_tf_keras_is_refused(base: str) -> None:
+    url = pushed(TF_KERAS / "saved_model", base)
+    refused(lambda: rm.load_model(url))
+    refused(lambda: rm.load_weights(fresh(), url))
+
+
+@scenario("memory", "gs")
+def checkpoint_is_refused(base: str) -> None:
+    url = f"{base}/small"
+    rm.push_model(TF_KERAS / "checkpoint/small", url)
+    refused(lambda: rm.load_weights(fresh(), url))
+    with pytest.raises(FormatError, match="load_weights"):
+        rm.load_model(url)
+
+
+@scenario("memory")
+def architecture_of_tf_keras_is_refused(base: str) -> None:
+    url = pushed(TF_KERAS / "model.json", base)
+    refused(lambda: rm.load_architecture(url))
+
+
+@scenario("memory")
+def exported_graph_is_no_keras_model(base: str) -> None:
+    url = pushed(KERAS3 / "exported", base)
+    loads: list[Callable[[], Any]] = [
+        lambda: rm.load_model(url),
+        lambda: rm.load_weights(fresh(), url),
+    ]
+    for load in loads:
+        with pytest.raises(FormatError, match=r"tf\.saved_model\.load") as caught:
+            load()
+        assert not isinstance(caught.value, GenerationError)
+
+
+@scenario("memory")
+def misfit_within_a_generation_is_keras_own_error(base: str) -> None:
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(7, name="dense")])
+    for sample in (KERAS3 / "model.weights.h5", KERAS3 / "model.h5"):
+        with case(sample), pytest.raises(ValueError, match="shape") as caught:
+            rm.load_weights(model, pushed(sample, base))
+        assert not isinstance(caught.value, GenerationError)
+
+
+@scenario("memory")
+def tf_keras_was_never_imported(base: str) -> None:
+    assert_not_imported("tf_keras")
