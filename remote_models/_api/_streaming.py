@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from remote_models.documents import MODEL_CONFIG
@@ -55,15 +56,18 @@ def stream_model(
     if [each.name for each in documents] != [MODEL_CONFIG] or remote.architecture is None:
         return None
     architecture = remote.architecture
-    return _attempt(
-        lambda: framework.load_model_from_tensors(
-            architecture,
-            _tensors(remote, progress),
-            custom_objects=custom_objects,
-            compile=compile,
-            safe_mode=safe_mode,
-        )
-    )
+
+    def load() -> Any:
+        with _tensors(remote, progress) as tensors:
+            return framework.load_model_from_tensors(
+                architecture,
+                tensors,
+                custom_objects=custom_objects,
+                compile=compile,
+                safe_mode=safe_mode,
+            )
+
+    return _attempt(load)
 
 
 def stream_weights(
@@ -86,9 +90,8 @@ def stream_weights(
         return False  # Keras has the better words for it
 
     def load() -> bool:
-        framework.load_weights_from_tensors(
-            model, _tensors(remote, progress), skip_mismatch=skip_mismatch
-        )
+        with _tensors(remote, progress) as tensors:
+            framework.load_weights_from_tensors(model, tensors, skip_mismatch=skip_mismatch)
         return True
 
     try:
@@ -107,18 +110,25 @@ def _is_streamable(remote: RemoteModel, framework: Framework) -> bool:
     )
 
 
-def _tensors(remote: RemoteModel, progress: ProgressCallback | None) -> TensorStream:
+@contextmanager
+def _tensors(remote: RemoteModel, progress: ProgressCallback | None) -> Iterator[TensorStream]:
+    """Offer every tensor; what the framework did not want counts as done when it is done."""
     names = {tensor.key: tensor.name for tensor in remote.weights.values()}
     keys = {name: key for key, name in names.items()}
-    total = sum(tensor.nbytes for tensor in remote.weights.values())
-    meter = ProgressMeter("download", str(remote.location), total, progress)
+    left = sum(tensor.nbytes for tensor in remote.weights.values())
+    meter = ProgressMeter("download", str(remote.location), left, progress)
 
     def read(wanted: Collection[str]) -> Iterator[tuple[str, Any]]:
+        nonlocal left
         for name, array in remote.weights.stream([names[key] for key in wanted]):
-            meter.advance(array.nbytes)
+            new = min(array.nbytes, left)  # Keras asks for some tensors twice
+            left -= new
+            meter.advance(new)
             yield keys[name], array
 
-    return TensorStream(keys=tuple(names), read=read)
+    yield TensorStream(keys=tuple(names), read=read)
+    if left:
+        meter.advance(left)
 
 
 def _attempt(load: Callable[[], _T]) -> _T | None:
