@@ -16,7 +16,7 @@ from remote_models.documents import (
 )
 from remote_models.formats._architecture import MAX_ARCHITECTURE_BYTES
 from remote_models.formats._format import Format
-from remote_models.formats._hdf5_walk import open_hdf5, read_text
+from remote_models.formats._hdf5_walk import address_of, open_hdf5, text_attributes
 from remote_models.formats._keras_archive import CONFIG, METADATA, WEIGHTS
 from remote_models.formats._keras_index import data_offset
 
@@ -97,56 +97,11 @@ def _in_archive(file: IO[bytes], path: str, where: str) -> Iterator[StoredDocume
 
 
 def _in_hdf5(file: IO[bytes], path: str, where: str) -> Iterator[StoredDocument]:
-    """Find the texts by watching where HDF5 reads: it keeps long ones in a heap of its own."""
-    watched = _WatchedFile(file)
-    with open_hdf5(io.BufferedReader(watched, 1), where=where) as root:
+    with open_hdf5(file, where=where) as root:
+        texts = text_attributes(file, root, where=where)
         for kind in (MODEL_CONFIG, TRAINING_CONFIG):
-            watched.reads.clear()
-            text = read_text(root.id, kind, limit=MAX_ARCHITECTURE_BYTES)
-            if text is None:
-                continue
-            data = text.encode()
-            offset = watched.find(data)
-            if offset is not None:
-                yield _document(kind, path, offset, data)
-
-
-class _WatchedFile(io.RawIOBase):
-    """A file that remembers what was read where."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        super().__init__()
-        self._file = file
-        self.reads: list[tuple[int, bytes]] = []
-
-    def find(self, data: bytes) -> int | None:
-        """Return where ``data`` lies in what was read, or ``None``."""
-        start, run = 0, bytearray()
-        for offset, chunk in [*sorted(self.reads), (-1, b"")]:
-            if offset != start + len(run):  # HDF5 reads a heap's first bytes, then the rest
-                position = run.find(data)
-                if position >= 0:
-                    return start + position
-                start, run = offset, bytearray()
-            run += chunk
-        return None
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        return self._file.seek(offset, whence)
-
-    def readinto(self, buffer: object, /) -> int:
-        view = memoryview(buffer).cast("B")  # type: ignore[arg-type]  # typeshed calls it Buffer
-        start = self._file.tell()
-        data = self._file.read(len(view))
-        view[: len(data)] = data
-        self.reads.append((start, data))
-        return len(data)
+            place = texts.locate(address_of(root.id), kind, limit=MAX_ARCHITECTURE_BYTES)
+            if place is not None:
+                offset, nbytes = place
+                file.seek(offset)
+                yield _document(kind, path, offset, file.read(nbytes))

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import IO, TYPE_CHECKING
 
-from remote_models.errors import UnrecognizedFormatError
+from remote_models.errors import FormatError, UnrecognizedFormatError
 from remote_models.formats._format import Format, Recognition
 from remote_models.formats._generation import generation_of
+from remote_models.formats._hdf5_text import Texts
+from remote_models.formats._hdf5_walk import address_of, open_hdf5, text_attributes
 
 if TYPE_CHECKING:
     import h5py
@@ -20,8 +22,8 @@ __all__ = ["HDF5_MAGIC", "recognise_hdf5"]
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 """Format signature (HDF5 File Format Specification, section II.A)."""
 
-_DAMAGE = (OSError, RuntimeError, LookupError, ValueError, TypeError, OverflowError, MemoryError)
-"""What h5py raises on the way through a damaged file; found by changing bytes of good ones."""
+_MAX_VERSION = 100
+"""Bytes of a version of Keras."""
 
 _MAX_GROUPS = 10_000
 """Groups looked at in search of weights; a file with more is not searched to its end."""
@@ -33,29 +35,26 @@ def recognise_hdf5(file: IO[bytes], *, where: str) -> Recognition:
     Raises:
         UnrecognizedFormatError: it is damaged, or HDF5 but not Keras'.
     """
-    import h5py
-
     try:
-        with h5py.File(file, "r") as root:
-            return _recognise(root, where)
+        with open_hdf5(file, where=where) as root:
+            return _recognise(root, text_attributes(file, root, where=where), where)
     except UnrecognizedFormatError:
         raise
-    except _DAMAGE as error:
+    except FormatError as error:
         raise UnrecognizedFormatError(
-            "a damaged HDF5 file", where=where, found=str(error), hint="Save or copy it again"
+            error.message, where=where, found=error.found, hint=error.hint
         ) from error
 
 
-def _recognise(root: h5py.File, where: str) -> Recognition:
-    version = _text(root.attrs.get("keras_version"))
+def _recognise(root: h5py.File, texts: Texts, where: str) -> Recognition:
+    version = _keras_version(root, texts)
     if "model_config" in root.attrs:
         return Recognition(
             format=Format.H5, generation=generation_of(version), keras_version=version
         )
-    weights = root.get("model_weights")
+    weights = _group(root, "model_weights")
     if weights is not None and "layer_names" in weights.attrs:
-        version = version or _text(weights.attrs.get("keras_version"))
-        return _legacy_weights(version)
+        return _legacy_weights(version or _keras_version(weights, texts))
     if "layer_names" in root.attrs or "layer_names0" in root.attrs:
         return _legacy_weights(version)
     marker = _find_variables(root)
@@ -80,8 +79,6 @@ def _find_variables(root: h5py.File) -> int | None:
 
     Keras 3 names the layer in an attribute ``name`` of ``vars``; Keras 2 does not.
     """
-    import h5py
-
     generation = None
     waiting: list[h5py.Group] = [root]
     for _ in range(_MAX_GROUPS):
@@ -89,12 +86,9 @@ def _find_variables(root: h5py.File) -> int | None:
             break
         group = waiting.pop()
         for name in group:
-            # Only groups of this very file: a link may lead anywhere.
-            if group.get(name, getlink=True, getclass=True) is not h5py.HardLink:
+            member = _group(group, name)
+            if member is None:
                 continue
-            if group.get(name, getclass=True) is not h5py.Group:
-                continue
-            member = group[name]
             if name == "vars":
                 if "name" in member.attrs:
                     return 3
@@ -104,7 +98,14 @@ def _find_variables(root: h5py.File) -> int | None:
     return generation
 
 
-def _text(value: object) -> str | None:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    return value if isinstance(value, str) else None
+def _group(root: h5py.Group, name: str) -> h5py.Group | None:
+    """Return a group of this very file: a link may lead anywhere."""
+    import h5py
+
+    if root.get(name, getlink=True, getclass=True) is not h5py.HardLink:
+        return None
+    return root[name] if root.get(name, getclass=True) is h5py.Group else None
+
+
+def _keras_version(group: h5py.Group, texts: Texts) -> str | None:
+    return texts.one(address_of(group.id), "keras_version", limit=_MAX_VERSION)

@@ -16,12 +16,14 @@ from remote_models.formats._architecture import (
     has_bfloat16_variables,
     parse_architecture,
 )
+from remote_models.formats._hdf5_text import Texts
 from remote_models.formats._hdf5_walk import (
     Dataset,
     Hdf5Tree,
     Skipped,
+    address_of,
     open_hdf5,
-    read_text,
+    text_attributes,
     walk_hdf5,
 )
 from remote_models.formats._legacy_names import name_legacy_tensors
@@ -77,9 +79,10 @@ def index_hdf5(
         UnsafeFormatError: two datasets share bytes.
     """
     with open_hdf5(file, where=where) as root:
-        architecture = architecture or _architecture(root, where)
+        texts = text_attributes(file, root, where=where)
+        architecture = architecture or _architecture(root, texts, where)
         opaque_is_bfloat16 = architecture is not None and has_bfloat16_variables(architecture)
-        tree = walk_hdf5(root, size, where=where, opaque_is_bfloat16=opaque_is_bfloat16)
+        tree = walk_hdf5(root, texts, size, where=where, opaque_is_bfloat16=opaque_is_bfloat16)
     tensors = [stored_tensor(each, path, base) for each in tree.datasets]
     return Index(tensors=unique_names(_named(tensors, tree, architecture)), skipped=tree.skipped)
 
@@ -97,7 +100,7 @@ def architecture_of_hdf5(file: IO[bytes], *, where: str) -> dict[str, Any] | Non
         FormatError: the file or the configuration is damaged.
     """
     with open_hdf5(file, where=where) as root:
-        return _architecture(root, where)
+        return _architecture(root, text_attributes(file, root, where=where), where)
 
 
 def stored_tensor(dataset: Dataset, path: str, base: int) -> StoredTensor:
@@ -123,16 +126,16 @@ def _named(
 ) -> list[StoredTensor]:
     if tree.layers:
         containers = container_names(architecture) if architecture else ()
-        return name_legacy_tensors(tensors, tree.layers, tree.addresses, containers)
+        return name_legacy_tensors(tensors, tree.layers, tree.layer_names, containers)
     return name_numbered_tensors(tensors, tree.labels, architecture)
 
 
-def _architecture(root: h5py.File, where: str) -> dict[str, Any] | None:
-    config = _read_config(root, "model_config", where)
+def _architecture(root: h5py.File, texts: Texts, where: str) -> dict[str, Any] | None:
+    config = _read_config(root, texts, "model_config", where)
     if config is None:
         return None
     architecture = parse_architecture(config, where=where)
-    training = _read_config(root, "training_config", where)
+    training = _read_config(root, texts, "training_config", where)
     if training is not None:
         # Not the configuration of an object: it has no class.
         wrapped = parse_architecture(f'{{"class_name": "", "config": {training}}}', where=where)
@@ -140,13 +143,13 @@ def _architecture(root: h5py.File, where: str) -> dict[str, Any] | None:
     return architecture
 
 
-def _read_config(root: h5py.File, name: str, where: str) -> str | None:
+def _read_config(root: h5py.File, texts: Texts, name: str, where: str) -> str | None:
     if name not in root.attrs:
         return None
-    text = read_text(root.id, name, limit=MAX_ARCHITECTURE_BYTES)
+    text = texts.one(address_of(root.id), name, limit=MAX_ARCHITECTURE_BYTES)
     if text is None:
         raise FormatError(
-            "the model's configuration is damaged or too large",
+            "the model's configuration is damaged, too large, or not where Keras puts it",
             where=f"{where}: {name}",
             expected=f"a text of at most {MAX_ARCHITECTURE_BYTES} bytes",
         )

@@ -12,16 +12,29 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from remote_models.errors import FormatError, RemoteModelsError, UnsafeFormatError
 from remote_models.formats._hdf5_dtype import UnreadableError, logical_dtype
+from remote_models.formats._hdf5_guard import GuardedFile
+from remote_models.formats._hdf5_text import Texts
 from remote_models.formats._tensor import DTYPE_BITS
 
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["Dataset", "Hdf5Tree", "Skipped", "open_hdf5", "read_text", "walk_hdf5"]
+__all__ = [
+    "Dataset",
+    "Hdf5Tree",
+    "Skipped",
+    "address_of",
+    "open_hdf5",
+    "text_attributes",
+    "walk_hdf5",
+]
+
+_DAMAGE = (OSError, RuntimeError, LookupError, ValueError, TypeError, OverflowError, MemoryError)
+"""What h5py raises on the way through a damaged file; found by changing bytes of good ones."""
 
 _MAX_LINKS = 250_000
 """Groups and datasets in one file. ResNet50 with Adam has 1,600."""
@@ -40,6 +53,9 @@ _MAX_LABEL = 255
 
 _MAX_TEXTS = 64 * 1024 * 1024
 """Bytes of all attributes together: many may share one long text."""
+
+_MAX_PARTS = 1_000
+"""Attributes over which one list of names is split, each of some 64 kB."""
 
 _MAX_ELEMENTS = 1 << 62
 """Elements of an empty tensor if its empty dimensions had one: no array can have more."""
@@ -86,16 +102,16 @@ class Hdf5Tree:
         skipped: What cannot be read by ranges, or lies elsewhere.
         labels: The attribute ``name`` of every group ``vars``, by the path of the
             group around it: the names of layers in Keras 3's files.
-        layers: The groups with an attribute ``weight_names``: the layers in legacy
-            files.
-        addresses: Where each dataset's header lies: the order of creation.
+        layers: The attribute ``weight_names`` of every group that has it: the layers
+            in legacy files, by the group's path.
+        layer_names: The paths of such groups in the order of ``layer_names``.
     """
 
     datasets: Sequence[Dataset]
     skipped: Sequence[Skipped]
     labels: Mapping[str, str]
-    layers: frozenset[str]
-    addresses: Mapping[str, int]
+    layers: Mapping[str, Sequence[str]]
+    layer_names: Sequence[str]
 
 
 @contextmanager
@@ -108,45 +124,41 @@ def open_hdf5(file: IO[bytes], *, where: str) -> Iterator[h5py.File]:
     import h5py
 
     try:
-        with h5py.File(file, "r") as root:
+        with h5py.File(GuardedFile(file, where=where), "r") as root:
             yield root
     except RemoteModelsError:
         raise
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError) as error:
+    except _DAMAGE as error:
         raise FormatError(
             "a damaged HDF5 file", where=where, found=str(error), hint="Save or copy it again"
         ) from error
 
 
-def read_text(owner: h5py.h5g.GroupID, name: str, *, limit: int) -> str | None:
-    """Return a text attribute, or ``None`` if there is none of at most ``limit`` bytes.
+def text_attributes(file: IO[bytes], root: h5py.File, *, where: str) -> Texts:
+    """Return the reader of an open file's text attributes."""
+    return Texts(file, base=root.userblock_size, where=where)
 
-    Nothing but a single text is read: an array of texts of variable length may name
-    one long text as often as it likes, and HDF5 would make a copy of each.
-    """
-    from h5py import h5a, h5s, h5t
 
-    if not h5a.exists(owner, name.encode()):
-        return None
-    attribute = h5a.open(owner, name.encode())
-    kind = attribute.get_type()
-    if not isinstance(kind, h5t.TypeStringID):
-        return None
-    if attribute.get_space().get_simple_extent_type() != h5s.SCALAR:
-        return None
-    if not kind.is_variable_str() and kind.get_size() > limit:
-        return None
-    value = _value(attribute)
-    return value if len(value) <= limit else None
+def address_of(owner: h5py.h5g.GroupID) -> int:
+    """Return the address of an object's header."""
+    from h5py import h5o
+
+    return int(h5o.get_info(owner).addr)
 
 
 def walk_hdf5(
-    root: h5py.File, size: int, *, where: str, opaque_is_bfloat16: bool = False
+    root: h5py.File,
+    texts: Texts,
+    size: int,
+    *,
+    where: str,
+    opaque_is_bfloat16: bool = False,
 ) -> Hdf5Tree:
     """Find every dataset of a file.
 
     Args:
         root: The open file.
+        texts: Its text attributes.
         size: Its size: nothing may lie beyond.
         where: Its name, for messages.
         opaque_is_bfloat16: Whether two opaque bytes without a mark are bfloat16.
@@ -155,28 +167,29 @@ def walk_hdf5(
         FormatError: a dataset lies outside the file, or there is too much of something.
         UnsafeFormatError: two datasets share bytes.
     """
-    walk = _Walk(size=size, where=where, opaque_is_bfloat16=opaque_is_bfloat16)
+    walk = _Walk(texts=texts, size=size, where=where, opaque_is_bfloat16=opaque_is_bfloat16)
     walk.visit(root.id, "", 0)
     walk.refuse_overlaps()
     return Hdf5Tree(
         datasets=walk.datasets,
         skipped=walk.skipped,
         labels=walk.labels,
-        layers=frozenset(walk.layers),
-        addresses=walk.addresses,
+        layers=walk.layers,
+        layer_names=walk.layer_names,
     )
 
 
 @dataclass(kw_only=True)
 class _Walk:
+    texts: Texts
     size: int
     where: str
     opaque_is_bfloat16: bool
     datasets: list[Dataset] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     labels: dict[str, str] = field(default_factory=dict)
-    layers: set[str] = field(default_factory=set)
-    addresses: dict[str, int] = field(default_factory=dict)
+    layers: dict[str, Sequence[str]] = field(default_factory=dict)
+    layer_names: list[str] = field(default_factory=list)
     _visited: set[int] = field(default_factory=set)
     _links: int = 0
     _keys: int = 0
@@ -184,12 +197,13 @@ class _Walk:
 
     def visit(self, group: h5py.h5g.GroupID, path: str, depth: int) -> None:
         """Look at everything in a group, groups inside it included."""
-        from h5py import h5a, h5o
-
         self._limit(depth, _MAX_DEPTH, "groups inside groups", path)
-        self._visited.add(h5o.get_info(group).addr)
-        if any(h5a.exists(group, name) for name in (b"weight_names", b"weight_names0")):
-            self.layers.add(path)
+        self._visited.add(address_of(group))
+        weight_names = self._names(group, "weight_names", path)
+        if weight_names is not None:
+            self.layers[path] = weight_names
+        for name in self._names(group, "layer_names", path) or ():
+            self.layer_names.append(f"{path}/{name}" if path else name)
         # HDF5 gives all names of a group at once: count them before.
         self._links += group.get_num_objs()
         self._limit(self._links, _MAX_LINKS, "groups and datasets", path)
@@ -225,7 +239,6 @@ class _Walk:
             self.visit(found, key, depth + 1)
         elif isinstance(found, h5d.DatasetID):
             self._visited.add(address)
-            self.addresses[key] = address
             try:
                 self.datasets.append(self._describe(found, key))
             except UnreadableError as reason:
@@ -250,11 +263,28 @@ class _Walk:
         if label:
             self.labels[path] = label
 
+    def _names(self, group: h5py.h5g.GroupID, name: str, path: str) -> Sequence[str] | None:
+        """Return a list of texts, which Keras splits if it is long (``weight_names0``, …)."""
+        from h5py import h5a
+
+        parts = [name]
+        if not h5a.exists(group, name.encode()):
+            parts = list(_numbered(group, name))
+        names: list[str] = []
+        for part in parts:
+            found = self.texts.many(address_of(group), part, limit=_MAX_TEXTS) or ()
+            self._count_texts(sum(map(len, found)), path)
+            names += found
+        return names if parts else None
+
     def _text(self, owner: h5py.h5g.GroupID, name: str, path: str) -> str | None:
-        text = read_text(owner, name, limit=_MAX_TEXTS)
-        self._texts += len(text or "")
-        self._limit(self._texts, _MAX_TEXTS, "bytes of attributes", path)
+        text = self.texts.one(address_of(owner), name, limit=_MAX_TEXTS)
+        self._count_texts(len(text or ""), path)
         return text if text is None or len(text) <= _MAX_LABEL else None
+
+    def _count_texts(self, count: int, path: str) -> None:
+        self._texts += count
+        self._limit(self._texts, _MAX_TEXTS, "bytes of attributes", path)
 
     def _describe(self, dataset: h5py.h5d.DatasetID, key: str) -> Dataset:
         from h5py import h5d, h5s
@@ -303,11 +333,11 @@ class _Walk:
             )
 
 
-def _value(attribute: h5py.h5a.AttrID) -> str:
-    """Read a single text."""
-    import numpy as np
+def _numbered(group: h5py.h5g.GroupID, name: str) -> Iterator[str]:
+    from h5py import h5a
 
-    value = np.empty((), dtype=attribute.dtype)
-    attribute.read(value)
-    found: Any = value[()]
-    return bytes(found).decode("utf-8", "replace") if isinstance(found, bytes) else str(found)
+    for number in range(_MAX_PARTS):
+        part = f"{name}{number}"
+        if not h5a.exists(group, part.encode()):
+            break
+        yield part

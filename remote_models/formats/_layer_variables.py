@@ -281,13 +281,19 @@ def _projections(config: Mapping[str, Any]) -> Iterator[SubLayer]:
 def _directions(config: Mapping[str, Any], *, keras_2: bool) -> Iterator[SubLayer]:
     backward = config.get("backward_layer")
     for layer in _described("forward_layer", config.get("layer")):
-        yield SubLayer("forward_layer", layer.described, layer.name and f"forward_{layer.name}")
+        yield SubLayer("forward_layer", layer.described, _direction("forward_", layer.name))
         if backward is None:
-            name = layer.name and f"backward_{layer.name}"
+            name = _direction("backward_", layer.name)
             yield SubLayer("backward_layer", layer.described, name)
     for layer in _described("backward_layer", backward):
-        prefix = "backward_" if keras_2 else ""
-        yield SubLayer("backward_layer", layer.described, layer.name and f"{prefix}{layer.name}")
+        # Keras 3 leaves the name of a given layer as it is.
+        name = _direction("backward_", layer.name) if keras_2 else layer.name
+        yield SubLayer("backward_layer", layer.described, name)
+
+
+def _direction(prefix: str, name: str | None) -> str | None:
+    """Return the name of one direction's layer; Keras 3's configuration may bear it already."""
+    return None if name is None else prefix + name.removeprefix("forward_")
 
 
 def _described(key: str, value: object) -> Iterator[SubLayer]:

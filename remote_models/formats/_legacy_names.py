@@ -4,8 +4,7 @@ A legacy file keeps a group for each layer and in it a dataset for each variable
 path below the group is the variable's name as TensorFlow or Keras knows it
 (``save_subset_weights_to_hdf5_group`` in keras/src/legacy/saving/legacy_h5_format.py,
 Keras 3.15, and hdf5_format.py of tf_keras). The attribute ``weight_names`` repeats
-these paths. Its presence marks the group of a layer; it is not read, because an array
-of texts can be made to take thousands of times its size in memory.
+these paths in the variables' order and marks the group of a layer.
 """
 
 from __future__ import annotations
@@ -24,23 +23,23 @@ OPTIMIZER_WEIGHTS = "optimizer_weights"
 
 def name_legacy_tensors(
     tensors: Sequence[StoredTensor],
-    layers: Collection[str],
-    addresses: Mapping[str, int],
+    layers: Mapping[str, Sequence[str]],
+    layer_names: Sequence[str],
     containers: Collection[str],
 ) -> list[StoredTensor]:
-    """Give tensors their names and roles, in the order in which they were saved.
+    """Give tensors their names and roles, in the order of the model.
 
     Args:
         tensors: What the file holds.
-        layers: The groups with an attribute ``weight_names``.
-        addresses: Where each dataset's header lies. Keras makes the datasets in the
-            order of the variables, and HDF5 appends.
+        layers: The attribute ``weight_names`` of every group that has it.
+        layer_names: The paths of such groups in the model's order.
         containers: The names of the model and of the models nested in it.
     """
+    ranks = _ranks(layers, layer_names)
     named: list[StoredTensor] = []
     slots: list[tuple[StoredTensor, str]] = []
     raw_names: dict[str, str] = {}
-    for tensor in sorted(tensors, key=lambda each: addresses.get(each.key, 0)):
+    for tensor in sorted(tensors, key=lambda each: ranks.get(each.key, len(ranks))):
         group = _layer_of(tensor.key, layers)
         raw = variable_name(tensor.key[len(group) + 1 :] if group else tensor.key)
         if group is None:
@@ -58,6 +57,13 @@ def name_legacy_tensors(
         for tensor, raw in slots
     ]
     return named
+
+
+def _ranks(layers: Mapping[str, Sequence[str]], layer_names: Sequence[str]) -> dict[str, int]:
+    """Return the place of every dataset that the attributes list."""
+    order = dict.fromkeys([*layer_names, *layers])  # others behind: the optimizer
+    listed = [f"{group}/{name}" for group in order for name in layers.get(group, ())]
+    return {key: rank for rank, key in enumerate(dict.fromkeys(listed))}
 
 
 def _layer_of(key: str, layers: Collection[str]) -> str | None:

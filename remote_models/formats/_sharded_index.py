@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from remote_models.formats._architecture import has_bfloat16_variables
 from remote_models.formats._hdf5_index import Index, stored_tensor
-from remote_models.formats._hdf5_walk import Skipped, open_hdf5, walk_hdf5
+from remote_models.formats._hdf5_walk import Skipped, open_hdf5, text_attributes, walk_hdf5
 from remote_models.formats._json import shard_names
 from remote_models.formats._names import unique_names
 from remote_models.formats._numbered_names import name_numbered_tensors
@@ -47,8 +47,9 @@ def index_sharded(
     for name in shard_names(weight_map, where=where):
         file, size = open_shard(name)
         with file, open_hdf5(file, where=f"{where}: {name}") as root:
+            texts = text_attributes(file, root, where=f"{where}: {name}")
             tree = walk_hdf5(
-                root, size, where=f"{where}: {name}", opaque_is_bfloat16=opaque_is_bfloat16
+                root, texts, size, where=f"{where}: {name}", opaque_is_bfloat16=opaque_is_bfloat16
             )
         labels |= tree.labels
         skipped += tree.skipped
