@@ -2,7 +2,7 @@
 
 Such a file keeps a layer's variables under numbers, and the layer under a name made
 from its class: ``layers/conv2d_1/vars/0`` (keras/src/saving/saving_lib.py, Keras 3.15).
-Since Keras 3.8 or so the layer's own name is in an attribute. The rest has to be known:
+Newer versions keep the layer's own name in an attribute. The rest has to be known:
 from the configuration, or, where there is none, from the class that the group's or the
 layer's name gives away and the number of variables, if that leaves one possibility.
 """
@@ -218,9 +218,11 @@ def _paths(key: str) -> list[str]:
     return ["/".join(parts[: i + 1]) for i in range(len(parts))] if key else []
 
 
-def _natural(key: str) -> list[tuple[int, int, str]]:
-    """Sort ``vars/10`` behind ``vars/2``."""
-    return [
-        (0, int(part), "") if re.fullmatch("[0-9]{1,9}", part) else (1, 0, part)
-        for part in key.split("/")
-    ]
+def _natural(key: str) -> list[tuple[str, int]]:
+    """Sort ``vars/10`` behind ``vars/2``, and ``dense_10`` behind ``dense_2``."""
+    return [_split_number(part) for part in key.split("/")]
+
+
+def _split_number(part: str) -> tuple[str, int]:
+    stem, _, number = part.rpartition("_")
+    return (stem, int(number)) if re.fullmatch("[0-9]{1,9}", number) else (part, -1)

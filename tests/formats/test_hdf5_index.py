@@ -224,10 +224,15 @@ def test_numbers_are_in_order() -> None:
     def build(root: h5py.File) -> None:
         for number in range(12):
             root[f"optimizer/vars/{number}"] = np.arange(3)
+            root[f"layers/{'_'.join(['dense', str(number)][: number + 1])}/vars/0"] = np.arange(3)
 
     found = index(made(build)).tensors
-    assert [each.key for each in found] == [f"optimizer/vars/{number}" for number in range(12)]
-    assert {each.role for each in found} == {Role.OPTIMIZER}
+    layers = ["dense", *(f"dense_{number}" for number in range(1, 12))]
+    assert [each.key for each in found] == [
+        *(f"layers/{layer}/vars/0" for layer in layers),
+        *(f"optimizer/vars/{number}" for number in range(12)),
+    ]
+    assert [each.role for each in found] == [Role.WEIGHT] * 12 + [Role.OPTIMIZER] * 12
 
 
 @pytest.mark.parametrize("config", ["{", "[]", "7", '{"config": {}}', "[" * 100_000, b"\xff"])
