@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from remote_models.errors import (
@@ -11,8 +11,14 @@ from remote_models.errors import (
     ModelExistsError,
     ModelNotFoundError,
 )
-from remote_models.formats import Recognition
-from remote_models.manifest import FileEntry, Manifest, StoredManifest, parse_relative_path
+from remote_models.formats import Format, Recognition
+from remote_models.manifest import (
+    FileEntry,
+    Manifest,
+    RelativePath,
+    StoredManifest,
+    parse_relative_path,
+)
 from remote_models.remote_model import (
     ArtifactFolder,
     RemoteModel,
@@ -95,12 +101,20 @@ def adopt(
         producer={**_producer(what), **producer},
         metadata=metadata,
         files=tuple(files),
+        empty_directories=_empty_directories(what, sizes),
         tensors=hashers.tensors(),
         block_size=hashers.block_size,
         documents=tuple(documents),
     )
     _write(manifest, manifest_at or manifest_location(location, layout), overwrite=overwrite)
     return manifest, [skipped.key for skipped in index.skipped]
+
+
+def _empty_directories(what: Recognition, paths: Iterable[str]) -> Sequence[RelativePath]:
+    """Return the folder that TensorFlow always writes and a store of objects cannot hold."""
+    if what.format is not Format.SAVED_MODEL or any(path.startswith("assets/") for path in paths):
+        return ()
+    return (RelativePath("assets"),)
 
 
 def _refuse_existing(store: Store, location: Location, manifest_at: Location | None) -> None:

@@ -14,8 +14,8 @@ from remote_models.formats._keras_archive import CONFIG
 from remote_models.formats._keras_index import CompressedWeightsError, index_keras_archive
 from remote_models.formats._names import OptimizerNames, unique_names, variable_name
 from remote_models.formats._sharded_index import index_sharded
-from remote_models.formats._tensor import Role, StoredTensor
 from remote_models.formats._tensor_bundle import index_checkpoint
+from remote_models.tensors import Role, StoredTensor
 
 __all__ = ["index_artifact", "with_variable_names"]
 

@@ -29,7 +29,7 @@ from remote_models.formats._hdf5_walk import (
 from remote_models.formats._legacy_names import name_legacy_tensors
 from remote_models.formats._names import unique_names
 from remote_models.formats._numbered_names import name_numbered_tensors
-from remote_models.formats._tensor import Piece, StoredTensor
+from remote_models.tensors import Piece, StoredTensor
 
 if TYPE_CHECKING:
     import h5py

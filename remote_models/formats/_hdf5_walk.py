@@ -18,7 +18,7 @@ from remote_models.errors import FormatError, RemoteModelsError, UnsafeFormatErr
 from remote_models.formats._hdf5_dtype import UnreadableError, logical_dtype
 from remote_models.formats._hdf5_guard import GuardedFile
 from remote_models.formats._hdf5_text import Texts
-from remote_models.formats._tensor import DTYPE_BITS
+from remote_models.tensors import DTYPE_BITS
 
 if TYPE_CHECKING:
     import h5py

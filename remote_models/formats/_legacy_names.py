@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from remote_models.formats._names import OptimizerNames, variable_name
-from remote_models.formats._tensor import Role, StoredTensor
+from remote_models.tensors import Role, StoredTensor
 
 __all__ = ["MODEL_WEIGHTS", "OPTIMIZER_WEIGHTS", "name_legacy_tensors"]
 

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from remote_models.formats._tensor import StoredTensor
+from remote_models.tensors import StoredTensor
 
 __all__ = [
     "SLOT_WORDS",

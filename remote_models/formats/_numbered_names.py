@@ -22,7 +22,7 @@ from remote_models.formats._layer_variables import (
     sub_layer_class,
 )
 from remote_models.formats._optimizer_variables import Weight, optimizer_variables
-from remote_models.formats._tensor import Role, StoredTensor
+from remote_models.tensors import Role, StoredTensor
 
 __all__ = ["name_numbered_tensors"]
 

@@ -21,7 +21,7 @@ from remote_models.formats._names import (
     variable_name,
 )
 from remote_models.formats._protos import parse_message
-from remote_models.formats._tensor import Role, StoredTensor
+from remote_models.tensors import Role, StoredTensor
 
 __all__ = ["OBJECT_GRAPH", "describe"]
 

@@ -15,7 +15,7 @@ from remote_models.formats._hdf5_walk import Skipped, open_hdf5, text_attributes
 from remote_models.formats._json import shard_names
 from remote_models.formats._names import unique_names
 from remote_models.formats._numbered_names import name_numbered_tensors
-from remote_models.formats._tensor import StoredTensor
+from remote_models.tensors import StoredTensor
 
 __all__ = ["index_sharded"]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from remote_models.formats._tensor import Extent, tiles
+from remote_models.tensors import Extent, tiles
 
 __all__ = ["SLICE_MARK", "Extent", "slice_key", "tiles"]
 

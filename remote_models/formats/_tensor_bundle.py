@@ -31,7 +31,7 @@ from remote_models.formats._string_tensor import (
     string_checksum,
 )
 from remote_models.formats._table import MAX_TABLE, read_table
-from remote_models.formats._tensor import DTYPE_BITS, Piece, StoredTensor
+from remote_models.tensors import DTYPE_BITS, Piece, StoredTensor
 
 __all__ = ["check_piece", "index_checkpoint"]
 

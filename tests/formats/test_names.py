@@ -15,7 +15,7 @@ from remote_models.formats._names import (
     unique_names,
     variable_name,
 )
-from remote_models.formats._tensor import StoredTensor
+from remote_models.tensors import StoredTensor
 
 WEIGHTS = ("conv1/kernel", "conv1/bias", "lstm/lstm_cell/recurrent_kernel", "a_b/c", "a/b_c")
 

@@ -45,9 +45,9 @@ from remote_models.formats._crc32c import masked_crc32c
 from remote_models.formats._slices import slice_key, tiles
 from remote_models.formats._string_tensor import decode_strings, string_checksum
 from remote_models.formats._table import read_table
-from remote_models.formats._tensor import Piece, Role, StoredTensor
 from remote_models.formats._tensor_bundle import check_piece, index_checkpoint
 from remote_models.formats._varint import read_varint
+from remote_models.tensors import Piece, Role, StoredTensor
 
 FULL = None
 

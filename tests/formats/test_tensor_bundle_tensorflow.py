@@ -19,8 +19,8 @@ import pytest
 
 from remote_models.formats._names import SLOT_WORDS, OptimizerNames
 from remote_models.formats._string_tensor import decode_strings
-from remote_models.formats._tensor import DTYPE_BITS, Role, StoredTensor
 from remote_models.formats._tensor_bundle import check_piece, index_checkpoint
+from remote_models.tensors import DTYPE_BITS, Role, StoredTensor
 
 PROGRAM = Path(__file__).with_name("tensorflow_checkpoints.py")
 
