@@ -46,8 +46,9 @@ def is_long(tensor: RemoteTensor) -> bool:
         (lambda tensor: tensor.shape == (7,), []),
         ([], []),
     ],
-    ids=str,
-)
+    ids=["all", "name", "prefix", "prefix and slash", "longer prefix", "names", "name and prefix",
+         "names once", "key", "predicate", "predicate of none", "none"],
+)  # fmt: skip
 def test_select_and_fetch(weights: Weights, selector: object, names: list[str]) -> None:
     chosen = weights.select(selector)  # type: ignore[arg-type]  # the table mixes its kinds
     assert [tensor.name for tensor in chosen] == names
