@@ -73,6 +73,25 @@ def in_missing_bucket(base: Location) -> Location:
     )
 
 
+def race(store: Store, location: Location, size: int, *, writers: int) -> list[int]:
+    """Let writers create an object exclusively at once, and return those who did."""
+    barrier = Barrier(writers)
+
+    def write(number: int) -> int | None:
+        data = RANDOM[: size - 16] + f"{number:16}".encode()
+        with Publication(store, if_absent=True) as publication:
+            publication.stage(location, size, cut(data))
+            barrier.wait(60)
+            try:
+                publication.commit(lambda _location, _version: None)
+            except ModelExistsError:
+                return None
+        return number
+
+    with ThreadPoolExecutor(writers) as pool:
+        return [number for number in pool.map(write, range(writers)) if number is not None]
+
+
 class StoreConformance(ABC):
     """What holds of every store. A store's subclass gives its place and its blind spots."""
 
@@ -81,6 +100,9 @@ class StoreConformance(ABC):
 
     blind_to_races: ClassVar[str] = ""
     """Why the emulator lets several exclusive writers through at once."""
+
+    blind_to_large_races: ClassVar[str] = ""
+    """Why the emulator lets several exclusive writers of large objects through at once."""
 
     merges_slashes: ClassVar[str] = ""
     """Why ``a//b`` is ``a/b`` here; empty where they differ."""
@@ -380,29 +402,18 @@ class StoreConformance(ABC):
 
     @pytest.mark.parametrize("size", [16, LARGE])
     def test_one_of_several_writers_wins(self, store: Store, base: Location, size: int) -> None:
-        if size > 8 * MIB and self.blind_to_large_if_absent:
-            pytest.skip(self.blind_to_large_if_absent)
-        if self.blind_to_races:
-            pytest.skip(self.blind_to_races)
-        writers = 8 if size < MIB else 3
-        barrier = Barrier(writers)
-
-        def write(number: int) -> int | None:
-            data = RANDOM[: size - 16] + f"{number:16}".encode()
-            with Publication(store, if_absent=True) as publication:
-                publication.stage(base.join("object"), size, cut(data))
-                barrier.wait(60)
-                try:
-                    publication.commit(lambda _location, _version: None)
-                except ModelExistsError:
-                    return None
-            return number
-
-        with ThreadPoolExecutor(writers) as pool:
-            results = list(pool.map(write, range(writers)))
-        (winner,) = [number for number in results if number is not None]
-        ((name, data),) = self.objects(base).items()
-        assert (name, int(data[-16:])) == ("object", winner)
+        blind = self.blind_to_races
+        if size > 8 * MIB:
+            blind = blind or self.blind_to_large_if_absent or self.blind_to_large_races
+        if blind:
+            pytest.skip(blind)
+        # Where a round costs nothing there are many: a gap may be narrow.
+        rounds = 100 if size < MIB and base.protocol in ("file", "memory") else 1
+        for number in range(rounds):
+            location = base.join(f"object-{number}")
+            (winner,) = race(store, location, size, writers=8 if rounds > 1 else 4)
+            assert int(store.read(location, size - 16, size)) == winner
+        assert len(self.objects(base)) == rounds
         assert self.uploads(base) == []
 
     def test_writers_and_readers_at_once(self, store: Store, base: Location) -> None:
@@ -656,6 +667,10 @@ class S3Conformance(BucketConformance):
 
 
 class TestSeaweedFS(S3Conformance):
+    blind_to_large_races = (
+        "SeaweedFS completes a multipart upload after it has looked, not while: on a busy "
+        "machine two of three writers came through in 4 of 60 rounds"
+    )
     merges_slashes = "SeaweedFS: its filer has folders, in which several slashes are one"
 
     @pytest.fixture
