@@ -78,6 +78,11 @@ def saved(
 
 def outcome(folder: Path, process: subprocess.Popen[bytes]) -> dict[str, Saved]:
     assert process.wait(timeout=300) == 0, (folder / "log").read_text()[-4000:]
+    return read_expected(folder)
+
+
+def read_expected(folder: Path) -> dict[str, Saved]:
+    """Read what a child wrote."""
     cases = json.loads((folder / "expected.json").read_text())
     return {name: _saved(folder, name, case) for name, case in cases.items()}
 
