@@ -22,7 +22,7 @@ from integration.scenarios.harness import STORES
 SCENARIOS = Path(__file__).parent / "scenarios"
 
 TIMEOUT_SECONDS = 900
-"""For a module of scenarios: a minute, or five on a busy machine; a hanging child must not hang the session."""
+"""A module takes a minute, on a busy machine five; a hanging child must not hang the session."""
 
 _ENVIRONMENT = {
     "PYTHONPATH": os.pathsep.join(
