@@ -1,8 +1,8 @@
 """Recognise damaged HDF5 files in processes that may die of it.
 
 ``python mutations.py FIRST LAST`` damages a sample for every seed and prints one line
-for each outcome that is not a recognition or an error of ours. libhdf5 1.14 itself
-never returns from, or crashes on, about one of 700 such files.
+for each outcome that is not a recognition or an error of ours. libhdf5 1.14
+left to itself never returns from, or crashes on, about one of 700 such files.
 """
 
 from __future__ import annotations

@@ -80,16 +80,13 @@ def test_any_bytes_changed(name: str, seed: int, count: int) -> None:
 
 
 def test_any_bytes_of_hdf5_changed() -> None:
-    """Elsewhere, because libhdf5 takes the process with it now and then."""
+    """In other processes, because libhdf5 could take this one with it."""
     program = Path(__file__).with_name("mutations.py")
     ended = subprocess.run(
-        [sys.executable, program, "0", "600"],
+        [sys.executable, program, "0", "1500"],
         capture_output=True, text=True, check=True, timeout=120,
     )  # fmt: skip
-    problems = ended.stdout.splitlines()
-    killed = [line for line in problems if line.endswith(" killed")]
-    assert problems == killed
-    assert len(killed) <= 6
+    assert ended.stdout.splitlines() == []
 
 
 @settings(max_examples=40, deadline=None)
