@@ -52,12 +52,12 @@ def shard_names(file: IO[bytes], *, where: str) -> list[str]:
         raise UnrecognizedFormatError("not a map of sharded weights", where=where)
     names = set()
     for value in weight_map.values():
-        names.update(value if isinstance(value, list) else [value])
-    for name in names:
-        if not isinstance(name, str) or "/" in name or "\\" in name or name in ("", ".", ".."):
-            raise UnrecognizedFormatError(
-                "a shard must lie beside its map", where=where, found=repr(name)
-            )
+        for name in value if isinstance(value, list) else [value]:
+            if not isinstance(name, str) or "/" in name or "\\" in name or name in ("", ".", ".."):
+                raise UnrecognizedFormatError(
+                    "a shard must lie beside its map", where=where, found=repr(name)
+                )
+            names.add(name)
     return sorted(names)
 
 

@@ -257,7 +257,7 @@ class _Bundle:
             raise IncompleteModelError(
                 "a shard of the checkpoint is too short",
                 where=f"{self._where}: {file}",
-                expected=f"{_text(key)} at bytes {entry.offset} to {entry.offset + entry.size}",
+                expected=f"{_shown(key)} at bytes {entry.offset} to {entry.offset + entry.size}",
                 found=f"{self._sizes[file]} bytes",
             )
         return Piece(
@@ -292,7 +292,7 @@ class _Bundle:
         return shape
 
     def _at(self, key: bytes) -> str:
-        return f"{self._where}: {self._prefix}.index: {_text(key) or 'header'}"
+        return f"{self._where}: {self._prefix}.index: {_shown(key) or 'header'}"
 
     def _malformed(self, found: str, key: bytes) -> UnrecognizedFormatError:
         return UnrecognizedFormatError(
@@ -348,6 +348,12 @@ def _read_range(read: Read, file: str, offset: int, nbytes: int, *, where: str) 
             found=f"{len(data)} bytes",
         )
     return data
+
+
+def _shown(key: bytes) -> str:
+    """Return a key for a message: a stranger's may hold what steers a terminal (CWE-150)."""
+    text = _text(key)
+    return text if text.isprintable() else ascii(text)
 
 
 def _text(key: bytes) -> str:
