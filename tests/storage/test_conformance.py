@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -624,6 +625,20 @@ class TestMemoryStore(StoreConformance):
 
     def uploads(self, base: Location) -> Sequence[str]:
         return []
+
+    def test_one_writer_wins_though_looking_takes_time(
+        self, store: Store, base: Location, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A look before a leap would let all of them leap."""
+
+        class SlowToLookAt(dict[str, Any]):
+            def __contains__(self, key: object) -> bool:
+                found = super().__contains__(key)
+                time.sleep(0.01)
+                return found
+
+        monkeypatch.setattr(MemoryFileSystem, "store", SlowToLookAt())
+        assert len(race(store, base.join("object"), 16, writers=4)) == 1
 
     def test_a_folder_in_the_way_is_named(self, store: Store, base: Location) -> None:
         store.make_directory(base.join("folder"))
