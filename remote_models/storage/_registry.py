@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+from importlib.util import find_spec
 from typing import Any
 
 import fsspec
@@ -28,6 +30,11 @@ _OWN_STORES = {
 
 _EXTRAS = {"s3": "s3", "gs": "gcs"}
 
+_NOT_INSTALLED = "obstore is not installed"
+
+_CLIENTS = ("auto", "fsspec", "obstore")
+"""What the variable REMOTE_MODELS_CLIENT may say: who reaches s3://."""
+
 # A listing that is remembered hides what another process has just published.
 _NO_CACHE: dict[str, dict[str, Any]] = {
     "s3": {"use_listings_cache": False},
@@ -38,18 +45,63 @@ _NO_CACHE: dict[str, dict[str, Any]] = {
 def open_store(location: Location) -> Store:
     """Return the store that serves ``location``.
 
+    ``s3://`` is reached through obstore where that is installed and can do what the
+    options and the environment ask for, else through s3fs; the environment variable
+    REMOTE_MODELS_CLIENT decides otherwise: ``fsspec`` or ``obstore``.
+
     Raises:
         MissingDependencyError: the package for the scheme is not installed.
-        ArgumentError: nobody knows the scheme, or its options do not fit.
+        ArgumentError: nobody knows the scheme, its options do not fit, or obstore is
+            insisted on and cannot take them.
         CredentialsError: the credentials that the options name are no good.
         StoreUnavailableError: credentials cannot be checked, or a server that must
             be asked at once does not answer.
     """
+    client = os.environ.get("REMOTE_MODELS_CLIENT") or "auto"
+    if client not in _CLIENTS:
+        raise ArgumentError(
+            "no such client", where="REMOTE_MODELS_CLIENT",
+            expected=" or ".join(_CLIENTS), found=repr(client),
+        )  # fmt: skip
+    if location.protocol != "s3" or client == "fsspec":
+        return _open_fsspec(location)
+    found = _open_obstore(location, insist=client == "obstore" or find_spec("s3fs") is None)
+    if isinstance(found, Store):
+        return found
+    if client == "obstore":
+        raise _not_with_obstore(location, found)
+    return _open_fsspec(location, why=found)
+
+
+def _open_obstore(location: Location, *, insist: bool) -> Store | str:
+    """Return the store of the fast client, or why it does not serve ``location``."""
+    if find_spec("obstore") is None:
+        return _NOT_INSTALLED
+    from remote_models.storage._obstore_settings import read_settings
+
+    settings = read_settings(location, os.environ, insist=insist)
+    if isinstance(settings, str):
+        return settings
+    from remote_models.storage._obstore import ObstoreStore, is_forked
+
+    if is_forked():
+        return "obstore does not work in a process forked from one that has used it"
+    return ObstoreStore(settings, lambda: _open_other(location))
+
+
+def _open_other(location: Location) -> Store | None:
+    try:
+        return _open_fsspec(location)
+    except MissingDependencyError:
+        return None
+
+
+def _open_fsspec(location: Location, *, why: str | None = None) -> Store:
     try:
         store_class = _store_class(location.protocol)
         return store_class(_filesystem(location, store_class))
     except ImportError as error:
-        raise _missing(location.protocol) from error
+        raise _missing(location.protocol, why) from error
 
 
 def _store_class(protocol: str) -> type[Store]:
@@ -78,13 +130,28 @@ def _filesystem(location: Location, store_class: type[Store]) -> fsspec.Abstract
         ) from error  # fmt: skip
 
 
-def _missing(protocol: str) -> MissingDependencyError:
+def _not_with_obstore(location: Location, reason: str) -> MissingDependencyError | ArgumentError:
+    if reason == _NOT_INSTALLED:
+        return MissingDependencyError(
+            "REMOTE_MODELS_CLIENT asks for a package that is not installed",
+            hint="pip install 'remote_models[fast]'",
+        )
+    return ArgumentError(
+        "obstore, for which REMOTE_MODELS_CLIENT asks, cannot do this",
+        where=str(location), found=reason, hint="Set REMOTE_MODELS_CLIENT=auto",
+    )  # fmt: skip
+
+
+def _missing(protocol: str, why: str | None) -> MissingDependencyError:
+    """Return the error for a client that is not installed, and ``why`` obstore is no way out."""
     extra = _EXTRAS.get(protocol)
     if extra is not None:
         hint = f"pip install 'remote_models[{extra}]'"
     else:
         hint = known_implementations.get(protocol, {}).get("err", "")
-    return MissingDependencyError(f"{protocol}:// needs a package that is not installed", hint=hint)
+    return MissingDependencyError(
+        f"{protocol}:// needs a package that is not installed", found=why, hint=hint
+    )
 
 
 def _bad_options(location: Location, error: Exception) -> ArgumentError:

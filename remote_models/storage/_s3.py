@@ -20,17 +20,20 @@ import aiohttp
 from botocore import exceptions as boto
 
 from remote_models.errors import (
-    AccessDeniedError,
     ArgumentError,
-    BucketNotFoundError,
     CredentialsError,
-    ModelExistsError,
-    ModelNotFoundError,
-    RemoteModelsError,
     StoreUnavailableError,
 )
 from remote_models.storage._errors import translate
 from remote_models.storage._location import Location
+from remote_models.storage._s3_codes import (
+    BY_CODE,
+    CREDENTIALS_HINT,
+    ENDPOINT_HINT,
+    OUT_OF_RANGE,
+    Row,
+    pinning_version,
+)
 from remote_models.storage._staging import StagedFile
 from remote_models.storage._store import ObjectInfo, Store
 
@@ -40,59 +43,19 @@ _MIN_PART = 8 * 1024 * 1024
 _MAX_PARTS = 10_000
 _PARALLEL_PARTS = 4
 
-_CREDENTIALS_HINT = (
-    "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE, "
-    "or pass storage_options={'key': …, 'secret': …}"
-)
-_DENIED_HINT = (
-    "S3 says this of a missing object too, to those who may not list the bucket: "
-    "check the name and the policy"
-)
-_ENDPOINT_HINT = "Check the network and AWS_ENDPOINT_URL, then try again"
 _OPTIONS_HINT = "Check storage_options, which go to s3fs.S3FileSystem, and the endpoint"
 
-_Row = tuple[type[RemoteModelsError], str, str | None]
-
-_BY_CODE: dict[str, _Row] = {
-    **dict.fromkeys(
-        ("NoSuchKey", "NoSuchVersion", "404"), (ModelNotFoundError, "nothing is stored here", None)
-    ),
-    "NoSuchBucket": (
-        BucketNotFoundError, "the bucket does not exist", "Make it first, or check the endpoint"
-    ),
-    **dict.fromkeys(
-        ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "AuthFailure"),
-        (CredentialsError, "the store does not accept these credentials", _CREDENTIALS_HINT),
-    ),
-    **dict.fromkeys(
-        ("ExpiredToken", "TokenRefreshRequired", "RequestExpired"),
-        (CredentialsError, "the credentials have expired", "Get new ones and try again"),
-    ),
-    **dict.fromkeys(
-        ("AccessDenied", "403", "AllAccessDisabled", "AccountProblem"),
-        (AccessDeniedError, "access denied", _DENIED_HINT),
-    ),
-    **dict.fromkeys(
-        ("PreconditionFailed", "412", "ConditionalRequestConflict"),
-        (ModelExistsError, "something is stored here already", "Pass overwrite=True to replace it"),
-    ),
-    **dict.fromkeys(
-        ("SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "500", "502", "503"),
-        (StoreUnavailableError, "the store keeps failing", "Try again later"),
-    ),
-}  # fmt: skip
-
-_BY_TYPE: tuple[tuple[type[Exception], _Row], ...] = (
-    (boto.NoCredentialsError, (CredentialsError, "no credentials found", _CREDENTIALS_HINT)),
-    (boto.PartialCredentialsError, (CredentialsError, "incomplete credentials", _CREDENTIALS_HINT)),
-    (boto.TokenRetrievalError, (CredentialsError, "no fresh token to be had", _CREDENTIALS_HINT)),
+_BY_TYPE: tuple[tuple[type[Exception], Row], ...] = (
+    (boto.NoCredentialsError, (CredentialsError, "no credentials found", CREDENTIALS_HINT)),
+    (boto.PartialCredentialsError, (CredentialsError, "incomplete credentials", CREDENTIALS_HINT)),
+    (boto.TokenRetrievalError, (CredentialsError, "no fresh token to be had", CREDENTIALS_HINT)),
     (boto.ProfileNotFound, (CredentialsError, "no such profile", "Check AWS_PROFILE")),
     (boto.ParamValidationError, (ArgumentError, "not a name that S3 allows", None)),
-    (boto.ConnectionError, (StoreUnavailableError, "the store cannot be reached", _ENDPOINT_HINT)),
-    (boto.HTTPClientError, (StoreUnavailableError, "the connection broke", _ENDPOINT_HINT)),
-    (boto.BotoCoreError, (StoreUnavailableError, "the request could not be made", _ENDPOINT_HINT)),
+    (boto.ConnectionError, (StoreUnavailableError, "the store cannot be reached", ENDPOINT_HINT)),
+    (boto.HTTPClientError, (StoreUnavailableError, "the connection broke", ENDPOINT_HINT)),
+    (boto.BotoCoreError, (StoreUnavailableError, "the request could not be made", ENDPOINT_HINT)),
     # Without one of botocore's errors around it when a body breaks off.
-    (aiohttp.ClientError, (StoreUnavailableError, "the connection broke", _ENDPOINT_HINT)),
+    (aiohttp.ClientError, (StoreUnavailableError, "the connection broke", ENDPOINT_HINT)),
     # What s3fs, aiobotocore and botocore say of unknown names and malformed values.
     (TypeError, (ArgumentError, "options that the store does not take", _OPTIONS_HINT)),
     (ValueError, (ArgumentError, "a value that the store does not take", _OPTIONS_HINT)),
@@ -143,13 +106,13 @@ class S3Store(Store):
         try:
             data: bytes = self._filesystem.cat_file(key, start=start, end=stop, version_id=version)
         except OSError as error:
-            if _code(error) in ("InvalidRange", "416"):
+            if _code(error) in (OUT_OF_RANGE, "416"):
                 return b""  # the object ends before `start`
             raise
         return data
 
     def _translate(self, error: Exception, location: Location) -> Exception | None:
-        row = _BY_CODE.get(_code(error) or "") or _row_by_type(error)
+        row = BY_CODE.get(_code(error) or "") or _row_by_type(error)
         if row is None:
             return translate(error, location)
         own, message, hint = row
@@ -243,10 +206,7 @@ class S3StagedFile(StagedFile):
 
 
 def _version(response: dict[str, Any]) -> str | None:
-    version = response.get("VersionId")
-    # S3 calls what was written while versioning was off or suspended "null": such
-    # a version is overwritten like any object, so it pins nothing.
-    return version if version != "null" else None
+    return pinning_version(response.get("VersionId"))
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -264,7 +224,7 @@ def _code(error: Exception) -> str | None:
     return None
 
 
-def _row_by_type(error: Exception) -> _Row | None:
+def _row_by_type(error: Exception) -> Row | None:
     for link in _chain(error):
         for kind, row in _BY_TYPE:
             if isinstance(link, kind):

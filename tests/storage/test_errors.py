@@ -45,6 +45,10 @@ MIB = 1024 * 1024
 LARGE = 8 * MIB + 16
 
 
+both_clients = pytest.mark.parametrize("client", ["fsspec", "obstore"], indirect=True)
+auto_too = pytest.mark.parametrize("client", ["fsspec", "auto"], indirect=True)
+
+
 def publish(location: Location, size: int = 5, *, if_absent: bool = False) -> None:
     with Publication(open_store(location), if_absent=if_absent) as publication:
         publication.stage(location, size, [b"x" * size])
@@ -62,6 +66,7 @@ def with_options(location: Location, options: Mapping[str, Any]) -> Location:
 # Credentials and permissions, by a server that enforces them.
 
 
+@both_clients
 @pytest.mark.parametrize("field", ["key", "secret"])
 @pytest.mark.parametrize("act", [read, publish], ids=["read", "write"])
 def test_wrong_credentials(s3_base: Location, field: str, act: Callable[[Location], Any]) -> None:
@@ -74,6 +79,7 @@ def test_wrong_credentials(s3_base: Location, field: str, act: Callable[[Locatio
     assert secret not in "".join(traceback.format_exception(caught.value))
 
 
+@both_clients
 def test_wrong_credentials_are_no_missing_object(s3_base: Location) -> None:
     """The answer to HEAD has no body that could say more than 403."""
     location = with_options(s3_base.join("object"), {"secret": "WRONG"})
@@ -81,6 +87,7 @@ def test_wrong_credentials_are_no_missing_object(s3_base: Location) -> None:
         open_store(location).head(location)
 
 
+@both_clients
 @pytest.mark.parametrize("act", [read, publish], ids=["read", "write"])
 def test_no_credentials(
     seaweed: Emulator,
@@ -94,6 +101,7 @@ def test_no_credentials(
             act(Location.parse(f"{s3_base.url}/object"))
 
 
+@auto_too
 def test_a_profile_that_does_not_exist(
     seaweed: Emulator, s3_base: Location, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,6 +112,7 @@ def test_a_profile_that_does_not_exist(
         monkeypatch.delenv("AWS_PROFILE")
 
 
+@both_clients
 class TestReader:
     """An identity that may read and list, but not write."""
 
@@ -145,13 +154,12 @@ def closed_port() -> Iterator[int]:
 S3_OPTIONS = {"key": "a", "secret": "b", "client_kwargs": {"region_name": "us-east-1"}}
 
 
-def test_unreachable_s3(closed_port: int) -> None:
-    """With botocore's own retries off; s3fs' five stay. Both together take 5 to 10 s."""
-    options = {
-        **S3_OPTIONS,
-        "endpoint_url": f"http://127.0.0.1:{closed_port}",
-        "config_kwargs": {"retries": {"max_attempts": 0}},
-    }
+@both_clients
+def test_unreachable_s3(client: str, closed_port: int) -> None:
+    """Without botocore's own retries, which with s3fs' five take 5 to 10 s."""
+    options = {**S3_OPTIONS, "endpoint_url": f"http://127.0.0.1:{closed_port}"}
+    if client == "fsspec":
+        options["config_kwargs"] = {"retries": {"max_attempts": 0}}
     begin = time.monotonic()
     with pytest.raises(StoreUnavailableError, match="AWS_ENDPOINT_URL"):
         read(Location.parse("s3://bucket/key", options))
@@ -200,7 +208,11 @@ def breaking_server() -> Iterator[int]:
         thread.join()
 
 
-@pytest.mark.parametrize("protocol", ["s3", "gs"])
+@pytest.mark.parametrize(
+    ("client", "protocol"),
+    [("fsspec", "s3"), ("obstore", "s3"), ("fsspec", "gs")],
+    indirect=["client"],
+)
 def test_a_connection_that_breaks_in_the_middle(
     breaking_server: int, protocol: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -247,6 +259,7 @@ def test_missing_package_of_another_store() -> None:
         open_store(Location.parse("abfs://bucket/key"))
 
 
+@auto_too
 @pytest.mark.parametrize(
     ("url", "options"),
     [

@@ -63,6 +63,9 @@ ONLY_HERE: Mapping[str, frozenset[str]] = {
     "gcsfs": frozenset({"storage._gcs", "testing"}),
     "google": frozenset({"storage._gcs", "formats._protos", "testing"}),
     "fsspec": frozenset({"storage", "testing"}),
+    "obstore": frozenset(
+        {"storage._obstore", "storage._obstore_errors", "storage._obstore_staging"}
+    ),
     "pickle": frozenset(),
     "requests": frozenset({"storage._gcs"}),
 }

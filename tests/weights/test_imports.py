@@ -62,11 +62,14 @@ def test_a_tensor_by_its_manifest(
     assert imported & (FRAMEWORKS | PARSERS | CLIENTS | {"ml_dtypes"}) == set()
 
 
-def test_a_tensor_in_s3(s3_base: Location, seaweed: Emulator, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("client", "package"), [("fsspec", "s3fs"), ("auto", "obstore")])
+def test_a_tensor_in_s3(
+    s3_base: Location, seaweed: Emulator, tmp_path: Path, client: str, package: str
+) -> None:
     location = publish("saved_model", s3_base, tmp_path)
     code = READ.format(url=str(location), tensor="dense/kernel")
-    imported = imported_by(code, **seaweed.environment)
-    assert "s3fs" in imported
+    imported = imported_by(code, **seaweed.environment, REMOTE_MODELS_CLIENT=client)
+    assert imported & {"s3fs", "obstore"} == {package}
     assert imported & (FRAMEWORKS | PARSERS | {"gcsfs", "boto3", "ml_dtypes"}) == set()
 
 

@@ -1,0 +1,231 @@
+"""S3 and what speaks its protocol, through obstore: the fast client.
+
+The only place that knows obstore (object_store in Rust). Tried with obstore 0.11
+and 0.12; 0.11 is the first that takes ``aws_endpoint_url_s3`` and
+``disable_bulk_delete``. Google Cloud Storage stays with gcsfs: obstore speaks the
+XML API there, for which there is no emulator, and cannot write without credentials.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from functools import cache, cached_property
+from itertools import chain
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from obstore.exceptions import GenericError, InvalidPathError
+from obstore.store import S3Store as Client
+
+from remote_models.errors import (
+    ArgumentError,
+    CredentialsError,
+    MissingDependencyError,
+    StorageError,
+)
+from remote_models.storage._errors import translate
+from remote_models.storage._location import Location
+from remote_models.storage._obstore_errors import code_of, row_of
+from remote_models.storage._obstore_settings import S3Settings
+from remote_models.storage._obstore_staging import (
+    LARGE,
+    MAX_PUT,
+    ObstoreStagedFile,
+    StagedElsewhere,
+)
+from remote_models.storage._s3_codes import CREDENTIALS_HINT, OUT_OF_RANGE, pinning_version
+from remote_models.storage._staging import StagedFile
+from remote_models.storage._store import ObjectInfo, Store
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta
+    from obstore.store import ClientConfig, RetryConfig, S3Config, S3Credential
+
+__all__ = ["ObstoreStore", "is_forked"]
+
+# Six attempts within about 3 s where a server refuses or fails at once, and about half
+# a minute where none answers.
+_RETRIES: RetryConfig = {"max_retries": 5, "retry_timeout": timedelta(seconds=30)}
+# obstore's own 30 s for a whole request would cut off a large range over a thin link.
+_TIMEOUTS: ClientConfig = {"connect_timeout": "5s", "read_timeout": "30s", "timeout": "15min"}
+
+
+@cache
+def _home() -> int:
+    """Return the process that was the first to ask: obstore's threads live in it alone."""
+    return os.getpid()
+
+
+def is_forked() -> bool:
+    """Whether this process was forked from one in which obstore has been used.
+
+    There obstore would wait for ever for threads that a fork does not copy.
+    """
+    return _home() != os.getpid()
+
+
+class ObstoreStore(Store):
+    """Buckets reached through obstore.
+
+    What obstore cannot do as well is left to s3fs where that is installed: files
+    above 8 MiB, of which obstore shows nothing before they are complete and which it
+    creates exclusively in one request only; and folders that hold keys which
+    obstore cannot name.
+    """
+
+    def __init__(self, settings: S3Settings, open_other: Callable[[], Store | None]) -> None:
+        _home()
+        self._settings = settings
+        self._open_other = open_other
+        self._clients: dict[str, Client] = {}
+
+    @cached_property
+    def _other(self) -> Store | None:
+        return self._open_other()
+
+    def head(self, location: Location, *, version: str | None = None) -> ObjectInfo:
+        with self.errors(location):
+            client, key = self._place(self._key(location))
+            if version is None:
+                found = client.head(key)
+            else:
+                found = client.get(key, options={"version": version, "head": True}).meta
+        return ObjectInfo(size=found["size"], version=pinning_version(found["version"]))
+
+    def list(self, location: Location) -> Mapping[str, int]:
+        def find(client: Client, folder: str) -> Iterable[ObjectMeta]:
+            return chain.from_iterable(client.list(folder or None, chunk_size=1000))
+
+        return self._list(location, find, lambda other: other.list(location))
+
+    def list_names(self, folder: Location, prefix: str) -> Mapping[str, int]:
+        def find(client: Client, folder: str) -> Iterable[ObjectMeta]:
+            return client.list_with_delimiter(folder or None)["objects"]
+
+        found = self._list(folder, find, lambda other: other.list_names(folder, prefix))
+        return {name: size for name, size in found.items() if name.startswith(prefix)}
+
+    def delete(self, location: Location) -> None:
+        with self.errors(location):
+            client, key = self._place(self._key(location))
+            try:
+                client.delete(key)
+            except FileNotFoundError as error:
+                if code_of(error) == "NoSuchBucket":
+                    raise
+
+    def stage(self, location: Location, size: int, *, if_absent: bool = False) -> StagedFile:
+        client, key = self._place(self._key(location))
+        if size > LARGE and self._other is not None:
+            staged = self._other.stage(location, size, if_absent=if_absent)
+            return StagedElsewhere(self._other, location, staged)
+        if if_absent and size > MAX_PUT:
+            raise MissingDependencyError(
+                "creating a file of more than 5 GiB exclusively needs s3fs",
+                where=str(location), hint="pip install 'remote_models[s3]'",
+            )  # fmt: skip
+        return ObstoreStagedFile(client, key, size, if_absent=if_absent)
+
+    def _read(self, key: str, start: int, stop: int, version: str | None) -> bytes:
+        client, key = self._place(key)
+        try:
+            if version is None:
+                return bytes(client.get_range(key, start=start, end=stop))
+            return bytes(
+                client.get(key, options={"range": (start, stop), "version": version}).bytes()
+            )
+        except GenericError as error:
+            if code_of(error) == OUT_OF_RANGE:
+                return b""  # the object ends before `start`
+            raise
+
+    def _key(self, location: Location) -> str:
+        if location.is_bucket:
+            raise ArgumentError("a bucket is no object", where=str(location))
+        return location.path
+
+    def _place(self, path: str) -> tuple[Client, str]:
+        """Return the client of the path's bucket, and the key in it."""
+        if is_forked():
+            raise StorageError(
+                "this process was forked after the store had been opened",
+                hint="Open it again, or start processes with multiprocessing's 'spawn'",
+            )
+        bucket, _, key = path.partition("/")
+        if bucket not in self._clients:
+            if self._settings.source == "nowhere":
+                raise CredentialsError("no credentials found", hint=CREDENTIALS_HINT)
+            self._clients[bucket] = _connect(self._settings, bucket)
+        return self._clients[bucket], key
+
+    def _list(
+        self,
+        folder: Location,
+        find: Callable[[Client, str], Iterable[ObjectMeta]],
+        instead: Callable[[Store], Mapping[str, int]],
+    ) -> Mapping[str, int]:
+        """Return the relative path and size of what ``find`` finds below ``folder``."""
+        with self.errors(folder):
+            client, key = self._place(folder.path)
+            cut = len(key) + 1 if key else 0
+            try:
+                found = {each["path"][cut:]: each["size"] for each in find(client, key)}
+            except InvalidPathError:
+                if self._other is None:
+                    raise
+                return instead(self._other)
+            except GenericError as error:
+                if code_of(error) == "NoSuchBucket":
+                    return {}
+                raise
+        # obstore drops the slash at the end of the empty objects that some programs
+        # put into place as folders.
+        folders = {str(parent) for name in found for parent in PurePosixPath(name).parents}
+        return {name: size for name, size in found.items() if size or name not in folders}
+
+    def _translate(self, error: Exception, location: Location) -> Exception | None:
+        row = row_of(error, has_credentials=self._settings.source != "instance")
+        if row is None:
+            return translate(error, location)
+        own, message, hint = row
+        return own(message, where=str(location), hint=hint)
+
+
+def _connect(settings: S3Settings, bucket: str) -> Client:
+    config: S3Config = {
+        "region": settings.region,
+        "skip_signature": settings.source == "anonymous",
+        # As botocore has it: wildcard certificates do not cover a dot.
+        "virtual_hosted_style_request": (
+            settings.endpoint is None and not settings.path_style and "." not in bucket
+        ),
+        # DeleteObjects is not known everywhere.
+        "disable_bulk_delete": True,
+    }
+    options: ClientConfig = {**_TIMEOUTS}
+    if settings.endpoint is not None:
+        # Not "endpoint", over which AWS_ENDPOINT_URL_S3 would win.
+        config["aws_endpoint_url_s3"] = settings.endpoint
+        options["allow_http"] = settings.endpoint.startswith("http://")
+    credentials = settings.credentials
+
+    def provide() -> S3Credential:
+        assert credentials is not None
+        return {
+            "access_key_id": credentials.key,
+            "secret_access_key": credentials.secret,
+            "token": credentials.token,
+            "expires_at": None,
+        }
+
+    # Not as configuration, to which obstore would add AWS_SESSION_TOKEN.
+    provider = provide if credentials is not None else None
+    return Client(
+        bucket,
+        config=config,
+        client_options=options,
+        retry_config=_RETRIES,
+        credential_provider=provider,
+    )

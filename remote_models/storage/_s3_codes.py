@@ -1,0 +1,79 @@
+"""What S3's error codes mean here, whichever client has received them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from remote_models.errors import (
+    AccessDeniedError,
+    BucketNotFoundError,
+    CredentialsError,
+    ModelExistsError,
+    ModelNotFoundError,
+    RemoteModelsError,
+    StoreUnavailableError,
+)
+
+__all__ = [
+    "BY_CODE", "CREDENTIALS_HINT", "DENIED", "ENDPOINT_HINT", "EXISTS", "OUT_OF_RANGE", "Row",
+    "pinning_version",
+]  # fmt: skip
+
+CREDENTIALS_HINT = (
+    "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE, "
+    "or pass storage_options={'key': …, 'secret': …}"
+)
+ENDPOINT_HINT = "Check the network and AWS_ENDPOINT_URL, then try again"
+_DENIED_HINT = (
+    "S3 says this of a missing object too, to those who may not list the bucket: "
+    "check the name and the policy"
+)
+
+OUT_OF_RANGE = "InvalidRange"
+"""The code for a range that begins behind the object's end."""
+
+Row = tuple[type[RemoteModelsError], str, str | None]
+"""An error of ours, its message and its hint."""
+
+DENIED: Row = (AccessDeniedError, "access denied", _DENIED_HINT)
+EXISTS: Row = (
+    ModelExistsError, "something is stored here already", "Pass overwrite=True to replace it"
+)  # fmt: skip
+
+BY_CODE: Mapping[str, Row] = {
+    **dict.fromkeys(
+        ("NoSuchKey", "NoSuchVersion", "404"), (ModelNotFoundError, "nothing is stored here", None)
+    ),
+    "NoSuchBucket": (
+        BucketNotFoundError, "the bucket does not exist", "Make it first, or check the endpoint"
+    ),
+    **dict.fromkeys(
+        ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "AuthFailure"),
+        (CredentialsError, "the store does not accept these credentials", CREDENTIALS_HINT),
+    ),
+    **dict.fromkeys(
+        ("ExpiredToken", "TokenRefreshRequired", "RequestExpired"),
+        (CredentialsError, "the credentials have expired", "Get new ones and try again"),
+    ),
+    **dict.fromkeys(
+        ("AccessDenied", "403", "AllAccessDisabled", "AccountProblem"),
+        DENIED,
+    ),
+    **dict.fromkeys(
+        ("PreconditionFailed", "412", "ConditionalRequestConflict"),
+        EXISTS,
+    ),
+    **dict.fromkeys(
+        ("SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "500", "502", "503"),
+        (StoreUnavailableError, "the store keeps failing", "Try again later"),
+    ),
+}  # fmt: skip
+
+
+def pinning_version(version: str | None) -> str | None:
+    """Return the version if it pins bytes, else ``None``.
+
+    S3 calls what was written while versioning was off or suspended "null": such a
+    version is overwritten like any object.
+    """
+    return version if version != "null" else None
