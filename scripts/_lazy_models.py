@@ -19,7 +19,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/weights")]
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from weights.test_frameworks import Saved
+    from weights.saved import Saved
 
 APPLICATIONS = ("MobileNetV2", "ResNet50")
 
@@ -44,7 +44,7 @@ def compare_models() -> int:
 
 
 def _compare(generation: str, folder: Path) -> bool:
-    from weights.test_frameworks import read_expected
+    from weights.saved import read_expected
 
     cases = read_expected(folder)
     faulty = False

@@ -36,6 +36,7 @@ TENSORS = 32
 """Half of them of 60 MiB, half of 4 MiB: 1 GiB in all."""
 
 COLD_STARTS = 5
+"""Fresh processes, of whose figures the medians are told; one with ``--small``."""
 
 MAX_RSS_MIB = 150
 """Of a cold start. Importing TensorFlow alone takes 550."""
@@ -178,7 +179,7 @@ def measure_small_tensors(bench: Bench) -> None:
         weights.fetch(lambda tensor: tensor.name.endswith("bias"))
 
 
-def measure_cold_start(bench: Bench) -> None:
+def measure_cold_start(bench: Bench, count: int) -> None:
     """Time fresh processes that read one tensor of a SavedModel in S3."""
     for package in ("numpy", "fsspec", "s3fs", "aiobotocore", "botocore", "aiohttp", "yarl"):
         spec = importlib.util.find_spec(package)
@@ -189,7 +190,7 @@ def measure_cold_start(bench: Bench) -> None:
     url = f"{bench.bucket}/saved_model"
     options = bench.emulator.storage_options
     rm.push_model(SAMPLES / "tf_keras-2.21.0/saved_model", url, storage_options=options)
-    runs = [cold_start(url, bench.emulator.environment) for _ in range(COLD_STARTS)]
+    runs = [cold_start(url, bench.emulator.environment) for _ in range(count)]
     report = bench.report
     report.add("cold start", _median([sum(run["marks"].values()) for run in runs]), unit=" s")
     for what in runs[0]["marks"]:
@@ -242,7 +243,7 @@ def main() -> int:
         measure_model(bench, scale)
         measure_rows(bench, scale)
         measure_small_tensors(bench)
-        measure_cold_start(bench)
+        measure_cold_start(bench, 1 if arguments.small else COLD_STARTS)
     report.print()
     return 0 if report.ok else 1
 

@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
-import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 import pytest
 
 import remote_models as rm
 from remote_models.tensors import Role
 from remote_models.testing import Emulator
-from weights.artifacts import Array, same
+from weights.artifacts import same
+from weights.saved import Saved, read_expected
 
-FOLDER = Path(__file__).parent
-CHILDREN = {"keras": "keras3_child.py", "tf_keras": "tf_keras_child.py"}
-
-
-@dataclass(frozen=True)
-class Saved:
-    """What a child says that it saved."""
-
-    url: str
-    weights: frozenset[str]
-    optimizer: frozenset[str]
-    others: bool
-    arrays: Mapping[str, Array]
+CHILDREN = ("keras", "tf_keras")
 
 
 NAMED_OTHERWISE = (
@@ -48,57 +32,13 @@ Generations = Mapping[str, Mapping[str, Saved]]
 
 
 @pytest.fixture(scope="module")
-def saved(
-    seaweed: Emulator, buckets: Any, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Generations]:
-    """Both children at once: importing TensorFlow takes them five seconds each."""
-    running = {}
-    for name, script in CHILDREN.items():
-        folder = tmp_path_factory.mktemp(name)
-        environment = {
-            **os.environ,
-            **seaweed.environment,
-            "S3_BASE": str(buckets.prefix(seaweed)),
-            "KERAS_BACKEND": "tensorflow",
-            "TF_CPP_MIN_LOG_LEVEL": "3",
-            "CUDA_VISIBLE_DEVICES": "",
-        }
-        with (folder / "log").open("wb") as log:
-            running[name] = folder, subprocess.Popen(
-                [sys.executable, str(FOLDER / script), str(folder)],
-                stdout=log, stderr=subprocess.STDOUT, env=environment,
-            )  # fmt: skip
-    try:
-        yield {name: outcome(*each) for name, each in running.items()}
-    finally:
-        for _, process in running.values():
-            process.kill()
-            process.wait()
+def saved(framework_children: Mapping[str, tuple[Path, subprocess.Popen[bytes]]]) -> Generations:
+    return {name: outcome(*each) for name, each in framework_children.items()}
 
 
 def outcome(folder: Path, process: subprocess.Popen[bytes]) -> dict[str, Saved]:
     assert process.wait(timeout=300) == 0, (folder / "log").read_text()[-4000:]
     return read_expected(folder)
-
-
-def read_expected(folder: Path) -> dict[str, Saved]:
-    """Read what a child wrote."""
-    cases = json.loads((folder / "expected.json").read_text())
-    return {name: _saved(folder, name, case) for name, case in cases.items()}
-
-
-def _saved(folder: Path, name: str, case: Any) -> Saved:
-    with np.load(folder / f"{name.replace('/', '-')}.npz") as raw:
-        arrays = {
-            label: raw[str(number)].view(_dtype(dtype)).reshape(shape)
-            for number, (label, dtype, shape) in enumerate(case["arrays"])
-        }
-    weights, optimizer = frozenset(case["weights"]), frozenset(case["optimizer"])
-    return Saved(case["url"], weights, optimizer, case["others"], arrays)
-
-
-def _dtype(name: str) -> np.dtype[Any]:
-    return np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name)
 
 
 def opened(case: Saved, emulator: Emulator) -> rm.RemoteModel:
