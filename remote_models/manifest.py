@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 from remote_models._fields import (
@@ -66,7 +66,7 @@ FILE_MANIFEST_SUFFIX = ".manifest.json"
 _MEMBERS_OF_CURRENT = frozenset({"format", "layout", "created", "producer", "files"})
 
 
-class Layout(Enum):
+class Layout(StrEnum):
     """How an artifact's files lie around its URL."""
 
     FILE = "file"

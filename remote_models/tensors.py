@@ -11,7 +11,7 @@ import binascii
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from itertools import groupby
 from typing import Any
 
@@ -79,7 +79,7 @@ Extent = tuple[int, int]
 """Where a slice begins in one dimension, and its length there."""
 
 
-class Role(Enum):
+class Role(StrEnum):
     """What a tensor is for. The values stand in manifests."""
 
     WEIGHT = "weight"

@@ -81,6 +81,12 @@ def weights_format(location: Location, save_format: str | None, *, sharded: bool
             where=str(location),
             hint="Pass max_shard_size= in GiB",
         )
+    if name.endswith(".keras"):
+        raise ArgumentError(
+            "the extension .keras is for whole models",
+            where=str(location),
+            hint="Call save_model(), or end the name in .weights.h5",
+        )
     if name.endswith(".weights.h5"):
         return Format.KERAS_WEIGHTS
     return Format.H5_WEIGHTS if name.endswith(_HDF5_SUFFIXES) else Format.CHECKPOINT

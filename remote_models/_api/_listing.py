@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from remote_models._api._arguments import URL, StorageOptions
-from remote_models.errors import ModelNotFoundError
+from remote_models.errors import BucketNotFoundError, ModelNotFoundError, StorageError
 from remote_models.manifest import DIRECTORY_MANIFEST, FILE_MANIFEST_SUFFIX
-from remote_models.storage import Location, open_store
+from remote_models.storage import Location, Store, open_store
 
 __all__ = ["ModelListing", "list_models"]
 
@@ -48,16 +48,30 @@ def list_models(url: URL, *, storage_options: StorageOptions | None = None) -> l
 
     Raises:
         ModelNotFoundError: nothing at all is there.
+        BucketNotFoundError: the bucket does not exist.
         StorageError: the store refused or failed.
     """
     location = Location.parse(url, storage_options)
-    sizes = open_store(location).list(location)
+    store = open_store(location)
+    sizes = store.list(location)
     if not sizes:
+        _refuse_missing_bucket(store, location)
         raise ModelNotFoundError(
             "nothing is stored below this URL", where=str(location), hint="Check the URL"
         )
     found = [*_directories(sizes), *_files(sizes)]
     return sorted(found, key=lambda listing: listing.path)
+
+
+def _refuse_missing_bucket(store: Store, location: Location) -> None:
+    """Tell an empty place from a bucket that does not exist, which a listing does not."""
+    try:
+        store.read(location.join(DIRECTORY_MANIFEST), 0, 1)
+    except BucketNotFoundError:
+        if not location.is_local:
+            raise
+    except StorageError:
+        return
 
 
 def _directories(sizes: Mapping[str, int]) -> Iterator[ModelListing]:

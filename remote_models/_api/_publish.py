@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 from remote_models._api._arguments import Progress
 from remote_models._progress_bar import progress_callback
 from remote_models._version import __version__
+from remote_models.errors import ArgumentError
 from remote_models.formats import Format, Recognition
 from remote_models.frameworks import ModelDescription
 from remote_models.manifest import Layout, Manifest
@@ -41,6 +42,12 @@ def publish_files(
     description: ModelDescription | None = None,
 ) -> Manifest:
     """Publish local files as one artifact, with a manifest, and return the manifest."""
+    if location.is_bucket:
+        raise ArgumentError(
+            "names a bucket, but no model in it",
+            where=str(location),
+            hint=f"Give the model a name, as in {location}/model",
+        )
     what = Recognition(format=format)
     index, documents = _index_copy(what, location.name, files, description)
     artifact = Artifact(

@@ -17,27 +17,46 @@ from remote_models.errors import (
 __all__ = ["report_failure"]
 
 
-def report_failure(error: Exception, *, debug: bool, as_json: bool) -> int:
+_REPLACE = "Pass overwrite=True"
+
+_REPLACE_BY_VERB = {"adopt": "Pass --overwrite", "push": "Leave out --no-overwrite"}
+
+_FLAGS = {
+    "verify=False": "--unverified",
+    "storage_options={'key': …, 'secret': …}": "-o key=… -o secret=…",
+    "storage_options={'token': …}": "-o token=…",
+}
+
+
+def report_failure(error: Exception, verb: str, *, debug: bool, as_json: bool) -> int:
     """Print what went wrong and return the exit code."""
     if debug:
         traceback.print_exception(error)
-    summary, hint = _explain(error)
+    summary, hint = _explain(error, verb)
     if as_json:
         print_json({"error": type(error).__name__, "message": summary, "hint": hint})
     print_errors([f"error: {summary}", *([f"hint: {hint}"] if hint else [])])
     return _exit_code(error)
 
 
-def _explain(error: Exception) -> tuple[str, str | None]:
+def _explain(error: Exception, verb: str) -> tuple[str, str | None]:
     """Return what happened and what to do about it, one line each."""
     if isinstance(error, RemoteModelsError):
-        return _one_line(error.summary), error.hint and _one_line(error.hint)
+        return _one_line(error.summary), error.hint and _as_flags(_one_line(error.hint), verb)
     if isinstance(error, OSError) and error.strerror:  # of a path on this machine
         text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
         return _one_line(text), None
     first = str(error).strip().splitlines()
     summary = f"{type(error).__name__}: {first[0] if first else 'no message'}"
     return summary, "Run it again with --debug and report what it prints"
+
+
+def _as_flags(hint: str, verb: str) -> str:
+    """Say a hint for callers of Python in the words of the command line."""
+    hint = hint.replace(_REPLACE, _REPLACE_BY_VERB.get(verb, _REPLACE))
+    for call, flag in _FLAGS.items():
+        hint = hint.replace(call, flag)
+    return hint
 
 
 def _one_line(text: str) -> str:

@@ -49,7 +49,7 @@ def _facts(remote: RemoteModel) -> dict[str, Any]:
         format, title = what.format.value, what.title
     else:
         format = manifest.format
-        title = remote.format.title if remote.format else "a format of a later version"
+        title = remote.format.description if remote.format else "a format of a later version"
     return {
         "url": str(remote.location),
         "format": format,

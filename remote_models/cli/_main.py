@@ -47,7 +47,7 @@ def _run(options: argparse.Namespace) -> int:
         print_errors(["interrupted"])
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the edge: every failure becomes a line and a code
-        return report_failure(error, debug=options.debug, as_json=options.json)
+        return report_failure(error, options.verb, debug=options.debug, as_json=options.json)
 
 
 def _forget_output() -> None:

@@ -131,7 +131,7 @@ def _verb(
 ) -> argparse.ArgumentParser:
     description = f"{help[0].upper()}{help[1:]}. {_DESCRIPTIONS[name]}"
     verb = verbs.add_parser(name, help=help, description=description)
-    verb.set_defaults(command=command)
+    verb.set_defaults(command=command, verb=name)
     verb.add_argument("--json", action="store_true", help="print one JSON document")
     verb.add_argument("-q", "--quiet", action="store_true", help="print errors only")
     verb.add_argument("--debug", action="store_true", help="print a traceback with an error")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
 __all__ = ["Format", "Recognition"]
 
 
-class Format(Enum):
+class Format(StrEnum):
     """What the bytes of an artifact mean. The values stand in manifests."""
 
     SAVED_MODEL = "saved_model"
@@ -44,14 +44,14 @@ class Format(Enum):
         return self in _MODELS
 
     @property
-    def title(self) -> str:
+    def description(self) -> str:
         """The format's name in a sentence."""
-        return _TITLES[self]
+        return _DESCRIPTIONS[self]
 
 
 _MODELS = {Format.SAVED_MODEL, Format.KERAS, Format.KERAS_DIRECTORY, Format.H5}
 
-_TITLES = {
+_DESCRIPTIONS = {
     Format.SAVED_MODEL: "a SavedModel directory",
     Format.KERAS: "a .keras archive",
     Format.KERAS_DIRECTORY: "an unpacked .keras directory",
@@ -86,7 +86,7 @@ class Recognition:
     def title(self) -> str:
         """What it is, in words that fit into a sentence."""
         if not self.has_keras_metadata:
-            return f"{self.format.title} without Keras metadata"
+            return f"{self.format.description} without Keras metadata"
         if self.keras_version:
-            return f"{self.format.title}, written by Keras {self.keras_version}"
-        return self.format.title
+            return f"{self.format.description}, written by Keras {self.keras_version}"
+        return self.format.description

@@ -69,6 +69,10 @@ class TensorStream:
     read: Callable[[Collection[str]], Iterator[tuple[str, Any]]]
 
 
+_MAX_CAUSE = 400
+"""Characters of the framework's own message that an error of ours repeats."""
+
+
 class Framework(ABC):
     """One generation of Keras. Every path is local."""
 
@@ -173,18 +177,21 @@ class Framework(ABC):
         """Return the error that names who can open an artifact of the other generation."""
         generation = what.generation or 5 - self.generation
         writer = {2: "tf_keras", 3: "keras"}[generation]
-        reason = f": {_first_line(cause)}" if cause is not None else ""
+        reason = f": {_one_line(cause)}" if cause is not None else ""
         advice = (
             f"Open it with Keras {generation}: "
             f"pip install {writer}, then pass framework={writer!r} or use a {writer} model"
         )
         if cause is not None:
-            advice = f"If a class of your own is missing, pass custom_objects=. {advice}"
+            advice = (
+                "If the cause is a shape, build the model as it was; if it is a class of your "
+                f"own, pass custom_objects=. Else {advice[0].lower()}{advice[1:]}"
+            )
         return GenerationError(
             f"{what.title}, which {self.name} cannot open{reason}", where=where, hint=advice
         )
 
 
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text[:_MAX_CAUSE].rstrip(".")

@@ -1,6 +1,6 @@
-"""The optimizer of a Keras 3 model that was loaded from ``.h5``.
+"""The optimizer of Keras 3 models that go to ``.h5`` and come from there.
 
-Keras 3 builds it for no variable at all (legacy_h5_format.py takes
+On loading, Keras 3 builds it for no variable at all (legacy_h5_format.py takes
 ``model._trainable_variables``, which is empty for a model of layers), so that every
 slot is lost and the next ``fit`` fails with "Unknown variable". Seen with 3.15.
 """
@@ -9,12 +9,29 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-__all__ = ["restore_optimizer"]
+__all__ = ["keeping_compile_config", "restore_optimizer"]
+
+
+@contextmanager
+def keeping_compile_config(model: Any) -> Iterator[None]:
+    """Let a model say afterwards what it was compiled with, the optimizer included.
+
+    Saving as ``.h5`` takes the optimizer out of ``model._compile_config`` itself
+    (``get_metadata`` in keras/src/legacy/saving/saving_utils.py), so that a later
+    ``.keras`` of the same model would have none. Seen with 3.15.
+    """
+    config: dict[str, Any] = getattr(getattr(model, "_compile_config", None), "config", {})
+    before = dict(config)
+    try:
+        yield
+    finally:
+        config.update(before)
 
 
 def restore_optimizer(model: Any, path: Path) -> None:

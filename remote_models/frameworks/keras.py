@@ -19,7 +19,7 @@ from remote_models.frameworks._framework import (
     TensorStream,
     WeightsOptions,
 )
-from remote_models.frameworks._h5_optimizer import restore_optimizer
+from remote_models.frameworks._h5_optimizer import keeping_compile_config, restore_optimizer
 from remote_models.frameworks._keras_state import variable_paths
 from remote_models.frameworks._keras_streaming import build_and_load, load_state
 
@@ -70,7 +70,8 @@ class Keras3(Framework):
                 )
             keras.saving.save_model(model, path)
             return
-        keras.saving.save_model(model, path, include_optimizer=options.include_optimizer)
+        with keeping_compile_config(model):
+            keras.saving.save_model(model, path, include_optimizer=options.include_optimizer)
 
     def load_model(
         self,
@@ -124,7 +125,7 @@ class Keras3(Framework):
     ) -> None:
         if format in (Format.CHECKPOINT, Format.H5_WEIGHTS):
             raise FormatError(
-                f"Keras 3 cannot save {format.title}",
+                f"Keras 3 cannot save {format.description}",
                 where="url",
                 hint="Give the URL the extension .weights.h5",
             )

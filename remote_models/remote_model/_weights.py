@@ -140,7 +140,8 @@ class Weights(Mapping[str, RemoteTensor]):
 
     def __init__(self, entries: Collection[StoredTensor], reader: TensorReader) -> None:
         self._reader = reader
-        self._tensors = {entry.label: RemoteTensor(entry, reader) for entry in entries}
+        ordered = sorted(entries, key=lambda entry: entry.role is Role.OTHER)  # weights first
+        self._tensors = {entry.label: RemoteTensor(entry, reader) for entry in ordered}
         self._by_key = {entry.key: entry.label for entry in entries}
 
     def __getitem__(self, name: str) -> RemoteTensor:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Self
 
-from remote_models.errors import IntegrityError, StorageError
+from remote_models.errors import AccessDeniedError, IntegrityError, StorageError
 from remote_models.storage._location import Location
 from remote_models.storage._staging import StagedFile
 from remote_models.storage._store import Store
@@ -36,13 +36,13 @@ class Publication:
         Raises:
             IntegrityError: ``chunks`` holds more or fewer than ``size`` bytes.
         """
-        with self._store.errors(location):
+        with self._errors(location):
             staged = self._store.stage(location, size, if_absent=self._if_absent)
         self._staged.append((location, staged))
         written = 0
         for chunk in chunks:  # whose own errors are not the store's
             written += len(chunk)
-            with self._store.errors(location):
+            with self._errors(location):
                 staged.write(chunk)
         if written != size:
             raise IntegrityError(
@@ -74,7 +74,7 @@ class Publication:
         while self._staged:
             location, staged = self._staged[0]
             on_attempt(location)
-            with self._store.errors(location):
+            with self._errors(location):
                 version = staged.commit()
             del self._staged[0]
             on_commit(location, version)
@@ -88,6 +88,21 @@ class Publication:
                 stack.callback(self._discard, location, staged)
             self._directories.clear()
             self._staged.clear()
+
+    @contextmanager
+    def _errors(self, location: Location) -> Iterator[None]:
+        """Translate errors, and say of a refusal that it is the writing that is refused."""
+        try:
+            with self._store.errors(location):
+                yield
+        except AccessDeniedError as error:
+            if type(error) is not AccessDeniedError:
+                raise
+            raise AccessDeniedError(
+                "you may not write here",
+                where=error.where,
+                hint="Check the policy: writing needs s3:PutObject or storage.objects.create",
+            ) from error
 
     def _discard(self, location: Location, staged: StagedFile) -> None:
         with self._store.errors(location):
