@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import warnings
 import weakref
@@ -50,8 +51,14 @@ class FetchedArtifact:
     def keep_for(self, model: Any) -> None:
         """Let the copy live as long as ``model`` if TensorFlow may read it again."""
         if self.what.format in _READ_LATER:
-            weakref.finalize(model, shutil.rmtree, self._folder, ignore_errors=True)
+            weakref.finalize(model, _remove, self._folder, os.getpid())
             self.is_kept = True
+
+
+def _remove(folder: Path, owner: int) -> None:
+    """Remove a copy; a forked child that ends leaves it to its parent, who still reads it."""
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -26,6 +26,8 @@ __all__ = [
 
 _PREFIX = ".remote_models-"
 
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
 LOCAL_NAMES = {
     Format.SAVED_MODEL: "model",
     Format.KERAS_DIRECTORY: "model",
@@ -116,7 +118,7 @@ def full_disk_named(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno == errno.ENOSPC and not isinstance(error, StoreFullError):
+        if error.errno in _FULL and not isinstance(error, StoreFullError):
             raise StoreFullError(
                 "no space left for the temporary copy",
                 where=str(folder.parent),

@@ -42,7 +42,7 @@ def publish_files(
     description: ModelDescription | None = None,
 ) -> Manifest:
     """Publish local files as one artifact, with a manifest, and return the manifest."""
-    if location.is_bucket:
+    if location.is_bucket and format not in _DIRECTORIES:
         raise ArgumentError(
             "names a bucket, but no model in it",
             where=str(location),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, TypeVar
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from types import TracebackType
+from typing import Any
 
 from remote_models.documents import MODEL_CONFIG
 from remote_models.errors import IntegrityError, ModelNotFoundError
@@ -15,8 +16,6 @@ from remote_models.remote_model import RemoteModel
 from remote_models.storage import ProgressCallback, ProgressMeter
 
 __all__ = ["generation_of", "stream_model", "stream_weights"]
-
-_T = TypeVar("_T")
 
 _GENERATIONS = {"keras": 3, "tf_keras": 2}
 
@@ -53,21 +52,24 @@ def stream_model(
     if remote.format is not Format.KERAS or not _is_streamable(remote, framework):
         return None
     documents = remote.manifest.documents if remote.manifest else ()
-    if [each.name for each in documents] != [MODEL_CONFIG] or remote.architecture is None:
+    if [each.name for each in documents] != [MODEL_CONFIG]:
         return None
-    architecture = remote.architecture
-
-    def load() -> Any:
-        with _tensors(remote, progress) as tensors:
+    failures: list[BaseException] = []
+    try:
+        with _tensors(remote, progress, failures) as tensors:
             return framework.load_model_from_tensors(
-                architecture,
+                remote.architecture or {},
                 tensors,
                 custom_objects=custom_objects,
                 compile=compile,
                 safe_mode=safe_mode,
             )
-
-    return _attempt(load)
+    except (IntegrityError, ModelNotFoundError):
+        return None  # replaced meanwhile, or damaged: the copying loader tells which
+    except _UNFIT:
+        if failures:  # not the model's, but the store's or the caller's own
+            raise
+        return None
 
 
 def stream_weights(
@@ -89,15 +91,12 @@ def stream_weights(
     if not getattr(model, "built", False):
         return False  # Keras has the better words for it
 
-    def load() -> bool:
-        with _tensors(remote, progress) as tensors:
-            framework.load_weights_from_tensors(model, tensors, skip_mismatch=skip_mismatch)
-        return True
-
     try:
-        return load()
+        with _tensors(remote, progress, []) as tensors:
+            framework.load_weights_from_tensors(model, tensors, skip_mismatch=skip_mismatch)
     except (IntegrityError, ModelNotFoundError):
         return False
+    return True
 
 
 def _is_streamable(remote: RemoteModel, framework: Framework) -> bool:
@@ -111,7 +110,9 @@ def _is_streamable(remote: RemoteModel, framework: Framework) -> bool:
 
 
 @contextmanager
-def _tensors(remote: RemoteModel, progress: ProgressCallback | None) -> Iterator[TensorStream]:
+def _tensors(
+    remote: RemoteModel, progress: ProgressCallback | None, failures: list[BaseException]
+) -> Iterator[TensorStream]:
     """Offer every tensor; what the framework did not want counts as done when it is done."""
     names = {tensor.key: tensor.name for tensor in remote.weights.values()}
     keys = {name: key for key, name in names.items()}
@@ -120,21 +121,22 @@ def _tensors(remote: RemoteModel, progress: ProgressCallback | None) -> Iterator
 
     def read(wanted: Collection[str]) -> Iterator[tuple[str, Any]]:
         nonlocal left
-        for name, array in remote.weights.stream([names[key] for key in wanted]):
-            new = min(array.nbytes, left)  # Keras asks for some tensors twice
-            left -= new
-            meter.advance(new)
-            yield keys[name], array
+        with ExitStack() as stack:
+            stack.push(note)
+            for name, array in remote.weights.stream([names[key] for key in wanted]):
+                new = min(array.nbytes, left)  # Keras asks for some tensors twice
+                left -= new
+                meter.advance(new)
+                yield keys[name], array
 
-    yield TensorStream(keys=tuple(names), read=read)
+    def note(
+        _kind: type[BaseException] | None,
+        error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        if error is not None and not isinstance(error, GeneratorExit):
+            failures.append(error)
+
+    yield TensorStream(keys=tuple(names), read=read, failures=failures)
     if left:
         meter.advance(left)
-
-
-def _attempt(load: Callable[[], _T]) -> _T | None:
-    try:
-        return load()
-    except (IntegrityError, ModelNotFoundError):
-        return None  # replaced meanwhile, or damaged: the copying loader tells which
-    except _UNFIT:
-        return None

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import IO, Any
 
+from remote_models.errors import IncompleteModelError
 from remote_models.formats._architecture import architecture_of_json
 from remote_models.formats._format import Format, Recognition
 from remote_models.formats._hdf5_index import Index, index_hdf5
@@ -98,6 +99,12 @@ def _index_checkpoint(
             return file.read(stop - start)
 
     if prefix == _VARIABLES and f"{prefix}.index" not in sizes:
+        if any(path.startswith(f"{prefix}.data-") for path in sizes):
+            raise IncompleteModelError(
+                "the index of the SavedModel's variables is missing",
+                where=f"{where}: {prefix}.index",
+                hint="Save or copy the model again",
+            )
         return _NOTHING  # a SavedModel without a variable
     return Index(tensors=index_checkpoint(prefix, sizes, read, where=where), skipped=())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +63,13 @@ class TensorStream:
         keys: Their keys in the weights file, as in ``layers/dense/vars/0``.
         read: Begins to read those with the given keys; yields key and array as they
             arrive.
+        failures: What has gone wrong while reading, the caller's own exceptions
+            included. Frameworks take any exception for a layer that does not fit.
     """
 
     keys: Collection[str]
     read: Callable[[Collection[str]], Iterator[tuple[str, Any]]]
+    failures: list[BaseException] = field(default_factory=list)
 
 
 _MAX_CAUSE = 400

@@ -20,8 +20,6 @@ import keras
 from keras.src.backend.common import global_state
 from keras.src.saving import saving_lib, serialization_lib
 
-from remote_models.errors import RemoteModelsError
-
 if TYPE_CHECKING:
     import numpy as np
 
@@ -100,8 +98,7 @@ class _Loading:
             failed_saveables=failed,
             error_msgs=messages,
         )
-        if self._store.failure is not None:
-            raise self._store.failure
+        self._store.raise_failure()
         if failed:
             saving_lib._raise_loading_failure(  # noqa: SLF001
                 messages, warn_only=self._skip_mismatch
@@ -142,7 +139,6 @@ class _TensorStore(saving_lib.H5IOStore):  # type: ignore[misc]  # Keras ships n
         self._arrived: dict[str, np.ndarray[Any, Any]] = {}
         self._used: set[str] = set()
         self._passed: set[str] = set()
-        self.failure: RemoteModelsError | None = None
 
     def get(self, path: str) -> _TensorStore:
         self._group = self._groups.get(f"{path}/vars" if path else "vars", {})
@@ -169,19 +165,18 @@ class _TensorStore(saving_lib.H5IOStore):  # type: ignore[misc]  # Keras ships n
 
     def __getitem__(self, name: str) -> np.ndarray[Any, Any]:
         key = self._group[name]
-        if self.failure is not None:
-            raise self.failure
+        self.raise_failure()
         stream = self._stream_with(key)
-        try:
-            while key not in self._arrived:
-                arrived, array = next(stream)
-                self._arrived[arrived] = array
-        except RemoteModelsError as error:
-            # Keras takes any exception for a layer that does not fit, and goes on.
-            self.failure = error
-            raise
+        while key not in self._arrived:
+            arrived, array = next(stream)
+            self._arrived[arrived] = array
         self._used.add(key)
         return self._arrived[key]
+
+    def raise_failure(self) -> None:
+        """Raise what went wrong while reading, which Keras has taken for a misfit."""
+        if self._tensors.failures:
+            raise self._tensors.failures[0]
 
     def _stream_with(self, key: str) -> Iterator[tuple[str, Any]]:
         """Return where the tensor comes from.

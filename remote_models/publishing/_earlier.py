@@ -40,7 +40,7 @@ class EarlierArtifact:
     def look(cls, store: Store, location: Location, layout: Layout) -> EarlierArtifact:
         """Read the earlier manifest, and refuse an artifact of the other layout."""
         other = Layout.FILE if layout is Layout.DIRECTORY else Layout.DIRECTORY
-        if _is_present(store, manifest_location(location, other)):
+        if not location.is_bucket and _is_present(store, manifest_location(location, other)):
             raise ModelExistsError(
                 f"a model that is a {other.value} is stored here",
                 where=str(location),

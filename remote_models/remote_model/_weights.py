@@ -161,6 +161,9 @@ class Weights(Mapping[str, RemoteTensor]):
     def __len__(self) -> int:
         return len(self._tensors)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _weights_of, (self._reader.owner,)
+
     def __repr__(self) -> str:
         return f"<Weights: {len(self)} tensors, {sum(t.nbytes for t in self.values())} bytes>"
 
@@ -214,6 +217,8 @@ class Weights(Mapping[str, RemoteTensor]):
             yield chosen[index].name, array
 
     def _meant(self, word: str) -> list[RemoteTensor]:
+        if not isinstance(word, str):
+            raise self._unknown(word)
         if word in self._tensors or word in self._by_key:
             return [self[word]]
         prefix = f"{word.rstrip('/')}/"
@@ -225,7 +230,7 @@ class Weights(Mapping[str, RemoteTensor]):
     def _unknown(self, name: str) -> TensorNotFoundError:
         import difflib
 
-        near = difflib.get_close_matches(name, self._tensors, n=3)
+        near = difflib.get_close_matches(str(name), self._tensors, n=3)
         return TensorNotFoundError(
             "no tensor has this name",
             where=self._reader.where,
@@ -268,6 +273,11 @@ def open_weights(
         verify=verify,
     )
     return Weights(entries, reader)
+
+
+def _weights_of(owner: Any) -> Weights:
+    weights: Weights = owner.weights
+    return weights
 
 
 def _tensor_of(owner: Any, name: str) -> RemoteTensor:

@@ -45,13 +45,20 @@ class LocalStore(Store):
     def list(self, location: Location) -> Mapping[str, int]:
         found: dict[str, int] = {}
         with self.errors(location):
-            for folder, _, names in os.walk(location.path, onerror=_raise_unless_absent):
+            for folder, folders, names in os.walk(location.path, onerror=_raise_unless_absent):
+                links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
+                if links:
+                    # Following could lead anywhere, round in circles too; leaving it
+                    # out would make half a model look whole.
+                    raise OSError(f"{links[0]!r} is a link to a folder, which is not followed")
                 for name in names:
                     path = os.path.join(folder, name)
-                    # A file may go between the listing and the look at it.
+                    # A file may go between the listing and the look at it; a link may
+                    # lead nowhere.
                     if not name.endswith(_STAGING_SUFFIX) and os.path.lexists(path):
                         relative = os.path.relpath(path, location.path).replace(os.sep, "/")
-                        found[relative] = os.lstat(path).st_size
+                        exists = os.path.exists(path)
+                        found[relative] = (os.stat(path) if exists else os.lstat(path)).st_size
         return found
 
     def list_names(self, folder: Location, prefix: str) -> Mapping[str, int]:

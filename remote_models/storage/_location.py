@@ -115,10 +115,16 @@ class Location:
         return replace(self, path=f"{self.path}{suffix}")
 
     def __str__(self) -> str:
-        """The URL to print: a local path as such, and never a user name or password."""
+        """The URL to print: a local path as such, and never a user name, password or query.
+
+        The query of a presigned URL is a credential.
+        """
         if self.is_local:
             return self.path
-        return f"{self.protocol}://{_USERINFO.sub('', self.path)}"
+        path = _USERINFO.sub("", self.path)
+        if self.protocol in _HTTP and "?" in path:
+            path = f"{path.partition('?')[0]}?…"
+        return f"{self.protocol}://{path}"
 
 
 def _refuse_malformed(text: str) -> None:

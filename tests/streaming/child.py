@@ -261,6 +261,64 @@ def damaged(folder: Path) -> dict[str, Any]:
     return {"case": "damaged", "refused": refused, "tried": len(offsets)}
 
 
+class CancelledError(Exception):
+    """What a caller's own callback raises."""
+
+
+def cancelled(folder: Path) -> dict[str, Any]:
+    """Raise from the progress callback: the caller's exception comes back unchanged."""
+    model = mlp()
+    rm.save_model(model, folder / "cancel.keras")
+    rm.save_weights(model, folder / "cancel.weights.h5")
+    found = {}
+    for kind in (
+        CancelledError,
+        RuntimeError,
+        ValueError,
+        KeyError,
+        MemoryError,
+        KeyboardInterrupt,
+    ):
+        loads: dict[str, Callable[[Any], Any]] = {
+            "model": lambda cb: rm.load_model(folder / "cancel.keras", progress=cb),
+            "weights": lambda cb: rm.load_weights(
+                mlp(), folder / "cancel.weights.h5", skip_mismatch=True, progress=cb
+            ),
+        }
+        for name, load in loads.items():
+            try:
+                load(raising(kind))
+            except kind as error:
+                found[f"{name} {kind.__name__}"] = str(error.args[0]) == "enough"
+            else:
+                found[f"{name} {kind.__name__}"] = False
+    return {"case": "cancelled", **found}
+
+
+def raising(kind: type[BaseException]) -> Callable[[Any], None]:
+    calls: list[int] = []
+
+    def callback(_progress: Any) -> None:
+        calls.append(1)
+        if len(calls) == 3:
+            raise kind("enough")
+
+    return callback
+
+
+def all_formats_in_a_row(folder: Path) -> dict[str, Any]:
+    """Keras forgets the optimizer of a model that it has saved as .h5."""
+    model = mlp()
+    rm.save_model(model, folder / "row.h5")
+    rm.save_model(model, folder / "row.keras")
+    loaded = rm.load_model(folder / "row.keras")
+    return {
+        "case": "row",
+        "optimizer": type(loaded.optimizer) is type(model.optimizer),
+        "iterations": int(loaded.optimizer.iterations) == int(model.optimizer.iterations),
+    }
+
+
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     target = Path(sys.argv[1])
@@ -268,3 +326,5 @@ if __name__ == "__main__":
         print(json.dumps(run(case, target)), flush=True)
     print(json.dumps(weights(target)), flush=True)
     print(json.dumps(damaged(target)), flush=True)
+    print(json.dumps(cancelled(target)), flush=True)
+    print(json.dumps(all_formats_in_a_row(target)), flush=True)

@@ -69,3 +69,15 @@ def test_a_flipped_bit_in_any_tensor_is_refused(results: dict[str, dict[str, Any
     found = results["damaged"]
     assert found["tried"] >= 8
     assert found["refused"] == found["tried"]
+
+
+def test_an_exception_of_the_callers_own_callback_comes_back(
+    results: dict[str, dict[str, Any]],
+) -> None:
+    found = results["cancelled"]
+    assert len(found) == 13
+    assert all(found.values()), found
+
+
+def test_formats_can_be_saved_in_a_row(results: dict[str, dict[str, Any]]) -> None:
+    assert results["row"] == {"case": "row", "optimizer": True, "iterations": True}

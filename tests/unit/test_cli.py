@@ -592,7 +592,8 @@ def test_push_without_overwriting_fails_if_something_is_there(
     result = run("push", "--no-overwrite", other, h5)
     assert result.code == FAILED
     assert result.err == (
-        f"error: {h5}: a model is stored here already\nhint: Leave out --no-overwrite to replace it\n"
+        f"error: {h5}: a model is stored here already\n"
+        "hint: Leave out --no-overwrite to replace it\n"
     )
     assert peek(h5) == before
     assert run("push", other, h5).code == OK
