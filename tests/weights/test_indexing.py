@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from remote_models.errors import IntegrityError
 from remote_models.remote_model._row_selection import select_rows
 from remote_models.storage import Location
 from weights.artifacts import Array, Cut, opened, same, store_tensors, without_digests
@@ -241,7 +243,7 @@ class TestArrays:
         self, places: Mapping[str, Location], place: str
     ) -> None:
         array = values((8, 2), "float32")
-        remote = opened(places[place], store_tensors(places[place], {"it": array}))
+        remote = opened(places[place], store_tensors(places[place], {"it": array}, gap=0))
         tensor = remote.weights["it"]
         for read_it in (np.asarray, lambda t: t[:], lambda t: t[1:], lambda t: t[0]):
             found = read_it(tensor)
@@ -261,6 +263,29 @@ class TestArrays:
         for found in opened(places[place], manifest).weights.fetch().values():
             assert found.flags.aligned
             assert same(found, array)
+
+    def test_what_is_written_over_a_local_file_changes_no_array(self, local_base: Location) -> None:
+        """In place, as no saver of ours does it."""
+        array = values((8, 2), "float32")
+        manifest = store_tensors(local_base, {"it": array}, gap=0)
+        tensor = opened(local_base, manifest).weights["it"]
+        found = np.asarray(tensor)
+        with open(local_base.join("data-0").path, "r+b") as file:
+            file.write(bytes(array.nbytes))
+        assert same(found, array)
+        with pytest.raises(IntegrityError):
+            np.asarray(tensor)
+
+    def test_a_local_file_cut_short_is_an_error_and_no_crash(self, local_base: Location) -> None:
+        """Reading a mapped file behind its end kills a process."""
+        arrays = {"a": values((4096,), "float32"), "b": values((4096,), "float32")}
+        manifest = store_tensors(local_base, arrays)
+        weights = opened(local_base, manifest).weights
+        assert same(np.asarray(weights["a"]), arrays["a"])
+        os.truncate(local_base.join("data-0").path, 100)
+        for read in (lambda: np.asarray(weights["b"]), lambda: weights["b"][7], weights.fetch):
+            with pytest.raises(IntegrityError, match="shorter"):
+                read()
 
     def test_conversion(self, places: Mapping[str, Location]) -> None:
         array = values((3, 2), "float32")

@@ -24,6 +24,7 @@ from remote_models.manifest import Manifest
 from remote_models.remote_model import RemoteModel, manifest_location
 from remote_models.storage import Location
 from remote_models.tensors import StoredTensor, block_count
+from remote_models.testing import Emulator
 from weights.artifacts import (
     SAMPLES,
     Array,
@@ -390,11 +391,13 @@ def test_a_pinned_version_is_checked_as_well(versioned_base: Location) -> None:
         remote.weights.fetch()
 
 
+@pytest.mark.parametrize("versioning", [False, True])
 def test_reading_takes_no_other_permission_than_getting_objects(
-    proxy: CountingProxy, counted_base: Location, tmp_path: Path
+    proxy: CountingProxy, seaweed: Emulator, buckets: Any, tmp_path: Path, *, versioning: bool
 ) -> None:
-    """Neither a listing nor a HEAD passes."""
-    options = counted_base.storage_options
+    """Neither a listing nor a HEAD nor a version passes."""
+    options = proxy.storage_options(seaweed)
+    counted_base = replace(buckets.prefix(seaweed, versioning=versioning), storage_options=options)
     for name in ("saved_model", "h5", "sharded_weights"):
         location = publish(name, counted_base, tmp_path)
         proxy.allows = lambda method, path: method == "GET" and "?" not in path and "test-" in path

@@ -100,6 +100,20 @@ def test_files_do_not_know_each_other(ranges: list[ByteRange], settings: PlanSet
     assert plan_requests(ranges, settings) == apart
 
 
+def test_waste_adds_up_over_a_request_and_not_over_several() -> None:
+    """A gap of one byte, again and again: a quarter of the bytes is reached with the third."""
+    settings = PlanSettings(max_gap=1, max_waste=0.25)
+
+    def cluster(start: int) -> list[ByteRange]:
+        edges = [(0, 4), (5, 6), (7, 8), (9, 10)]
+        return [ByteRange("a", start + begin, start + end) for begin, end in edges]
+
+    expected = [ByteRange("a", 0, 8), ByteRange("a", 9, 10)]
+    assert plan_requests(cluster(0), settings) == expected
+    again = [ByteRange("a", each.start + 100, each.stop + 100) for each in expected]
+    assert plan_requests([*cluster(0), *cluster(100)], settings) == [*expected, *again]
+
+
 def test_neighbours_are_joined_and_distant_ranges_are_not() -> None:
     """The defaults, by the megabyte."""
     near = [ByteRange("a", 0, 4 * MIB), ByteRange("a", 5 * MIB, 8 * MIB)]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from remote_models.errors import TensorNotFoundError
 from remote_models.remote_model import RemoteTensor, Weights
 from remote_models.storage import Location
+from remote_models.tensors import StoredTensor
 from weights.artifacts import Array, opened, same, store_tensors
 
 ARRAYS: dict[str, Array] = {
@@ -83,6 +86,19 @@ def test_nothing_similar_nothing_suggested(weights: Weights) -> None:
     with pytest.raises(TensorNotFoundError) as caught:
         weights["qqq"]
     assert caught.value.hint is None
+
+
+@pytest.mark.parametrize("dtype", ["float32", "string"])
+def test_a_partitioned_tensor_without_a_partition(memory_base: Location, dtype: str) -> None:
+    """A manifest may say ``"slices": []`` of a tensor without an element."""
+    manifest = store_tensors(memory_base, {"a": np.ones(2)})
+    empty = StoredTensor(key="b", name="b", dtype=dtype, shape=(0, 3), pieces=())
+    again = StoredTensor.from_json(empty.to_json(), where="here", block_size=manifest.block_size)
+    assert again == empty
+    weights = opened(memory_base, replace(manifest, tensors=(again, *manifest.tensors))).weights
+    assert np.asarray(weights["b"]).shape == (0, 3)
+    assert weights["b"][:, 1].shape == (0,)
+    assert set(weights.fetch()) == {"a", "b"}
 
 
 def test_mapping(weights: Weights) -> None:
