@@ -129,7 +129,7 @@ class TestReader:
     @pytest.mark.parametrize("if_absent", [False, True])
     def test_does_not_write(self, location: Location, size: int, *, if_absent: bool) -> None:
         for target in (location, location.with_suffix("2")):
-            with pytest.raises(AccessDeniedError, match="access denied") as caught:
+            with pytest.raises(AccessDeniedError, match="you may not write here") as caught:
                 publish(target, size, if_absent=if_absent)
             assert not isinstance(caught.value, CredentialsError)
         assert read(location) == b"xxxxx"
