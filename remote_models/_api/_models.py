@@ -92,7 +92,7 @@ def save_model(
             metadata=metadata,
             progress=progress,
             empty_directories=empty_directories_of(path),
-            description=framework.describe(model) if format is Format.KERAS else None,
+            description=framework.describe(model),
         )
 
 

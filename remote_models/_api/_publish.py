@@ -82,7 +82,12 @@ def _index_copy(
     Raises:
         FormatError: a file is damaged.
     """
-    from remote_models.formats.indexing import find_documents, index_artifact, with_variable_names
+    from remote_models.formats.indexing import (
+        find_documents,
+        index_artifact,
+        with_variable_names,
+        without_model_name,
+    )
 
     def open_file(path: str) -> IO[bytes]:
         return files[path].open("rb")
@@ -98,4 +103,6 @@ def _index_copy(
     )
     if description is not None and description.variables:
         index = with_variable_names(index, description.variables, description.name)
+    elif description is not None:
+        index = without_model_name(index, description.name)
     return index, find_documents(what.format, sizes, open_file, name=name, where=name)

@@ -20,9 +20,6 @@ from remote_models.storage import Location
 
 __all__ = ["load_weights", "save_weights"]
 
-_NUMBERED = {Format.KERAS_WEIGHTS, Format.SHARDED_WEIGHTS}
-"""Formats that number the variables; the live model knows their names."""
-
 
 def save_weights(
     model: Any,
@@ -80,7 +77,7 @@ def save_weights(
             overwrite=overwrite,
             metadata=metadata,
             progress=progress,
-            description=framework.describe(model) if format in _NUMBERED else None,
+            description=framework.describe(model),
         )
 
 

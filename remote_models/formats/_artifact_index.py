@@ -13,17 +13,20 @@ from remote_models.formats._hdf5_index import Index, index_hdf5
 from remote_models.formats._hdf5_walk import Skipped
 from remote_models.formats._keras_archive import CONFIG
 from remote_models.formats._keras_index import CompressedWeightsError, index_keras_archive
+from remote_models.formats._keras_metadata import layer_names, with_layer_names
 from remote_models.formats._names import OptimizerNames, unique_names, variable_name
 from remote_models.formats._sharded_index import index_sharded
 from remote_models.formats._tensor_bundle import index_checkpoint
 from remote_models.tensors import Role, StoredTensor
 
-__all__ = ["index_artifact", "with_variable_names"]
+__all__ = ["index_artifact", "with_variable_names", "without_model_name"]
 
 _WEIGHTS = "model.weights.h5"
 
 _VARIABLES = "variables/variables"
 """The prefix of the checkpoint inside a SavedModel."""
+
+_KERAS_METADATA = "keras_metadata.pb"
 
 _NOTHING = Index(tensors=(), skipped=())
 
@@ -57,7 +60,12 @@ def index_artifact(
     """
     if what.format in (Format.SAVED_MODEL, Format.CHECKPOINT):
         prefix = name if what.format is Format.CHECKPOINT else _VARIABLES
-        return _index_checkpoint(prefix, sizes, open_file, where)
+        index = _index_checkpoint(prefix, sizes, open_file, where)
+        if what.format is Format.SAVED_MODEL and _KERAS_METADATA in sizes:
+            with open_file(_KERAS_METADATA) as file:
+                layers = layer_names(file.read(), where=where)
+            index = replace(index, tensors=unique_names(with_layer_names(index.tensors, layers)))
+        return index
     if what.format is Format.KERAS_DIRECTORY:
         index = _index_directory(sizes, open_file, where)
     elif what.format is Format.ARCHITECTURE:
@@ -76,8 +84,7 @@ def index_artifact(
     else:
         with open_file(name) as file:
             index = index_hdf5(file, name, sizes[name], where=where, architecture=architecture)
-    root = _root_name(architecture)
-    return replace(index, tensors=unique_names(without_root(index.tensors, root)))
+    return index if architecture is None else without_model_name(index, _root_name(architecture))
 
 
 def _index_archive(file: IO[bytes], name: str, size: int, where: str) -> Index:
@@ -135,21 +142,35 @@ def with_variable_names(index: Index, raw_names: Mapping[str, str], root: str) -
             named.append(replace(tensor, name=optimizer_name(raw), role=Role.OPTIMIZER))
         else:
             named.append(replace(tensor, name=variable_name(raw), role=_role(tensor)))
-    return replace(index, tensors=unique_names(without_root(named, root)))
+    return without_model_name(replace(index, tensors=named), root)
+
+
+def without_model_name(index: Index, root: str) -> Index:
+    """Return the same index, its names without the model's own name in front."""
+    return replace(index, tensors=unique_names(without_root(index.tensors, root)))
 
 
 def without_root(tensors: Sequence[StoredTensor], root: str) -> Sequence[StoredTensor]:
-    """Take the model's own name off the front of every name that has it."""
+    """Take the model's own name off the front of every name, if every weight has it there.
+
+    A layer may be called as the model is: where nothing but variables would be left,
+    it was the layer's name.
+    """
+    front = f"{root}/"
+    weights = [each.name for each in tensors if each.role is Role.WEIGHT and each.name]
+    shortened = [name.removeprefix(front) for name in weights if name.startswith(front)]
+    if len(shortened) < len(weights) or not any("/" in name for name in shortened):
+        return tensors
 
     def shorten(name: str | None) -> str | None:
         if name is None:
             return None
-        slot, found, weight = name.partition(f"/{root}/")
+        slot, found, weight = name.partition(f"/{front}")
         if found and name.startswith("optimizer/") and slot.count("/") == 1:
             return f"{slot}/{weight}"
-        return name.removeprefix(f"{root}/")
+        return name.removeprefix(front)
 
-    return [replace(tensor, name=shorten(tensor.name)) for tensor in tensors] if root else tensors
+    return [replace(tensor, name=shorten(tensor.name)) for tensor in tensors]
 
 
 def _role(tensor: StoredTensor) -> Role:

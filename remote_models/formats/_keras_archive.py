@@ -6,18 +6,31 @@ Layout: keras/src/saving/saving_lib.py (Keras 3.15).
 from __future__ import annotations
 
 import json
+import lzma
+import struct
 import zipfile
+import zlib
 from typing import IO
 
-from remote_models.errors import UnrecognizedFormatError, UnsafeFormatError
+from remote_models.errors import (
+    RemoteModelsError,
+    UnrecognizedFormatError,
+    UnsafeFormatError,
+)
 from remote_models.formats._format import Format, Recognition
 from remote_models.formats._generation import generation_of
 
-__all__ = ["CONFIG", "METADATA", "WEIGHTS", "keras_metadata", "recognise_zip"]
+__all__ = ["CONFIG", "METADATA", "WEIGHTS", "ZIP_DAMAGE", "keras_metadata", "recognise_zip"]
 
 CONFIG = "config.json"
 METADATA = "metadata.json"
 WEIGHTS = ("model.weights.h5", "model.weights.npz")
+
+ZIP_DAMAGE = (
+    zipfile.BadZipFile, RuntimeError, EOFError, ValueError, OSError, OverflowError, struct.error,
+    zlib.error, lzma.LZMAError,
+)  # fmt: skip
+"""What ``zipfile`` raises on the way through a damaged file; found by changing good ones."""
 
 _MAX_METADATA = 1024 * 1024
 """Bytes of ``metadata.json`` read at most; Keras writes about 70."""
@@ -35,7 +48,9 @@ def recognise_zip(file: IO[bytes], *, where: str) -> Recognition:
             names = set(archive.namelist())
             if CONFIG in names and any(weights in names for weights in WEIGHTS):
                 return keras_metadata(_metadata(archive), format=Format.KERAS)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError) as error:
+    except RemoteModelsError:
+        raise
+    except ZIP_DAMAGE as error:
         raise UnrecognizedFormatError(
             "a damaged zip file", where=where, found=str(error), hint="Save or copy it again"
         ) from error

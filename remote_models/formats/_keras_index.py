@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
@@ -17,7 +16,7 @@ from remote_models.errors import FormatError, RemoteModelsError
 from remote_models.formats._architecture import MAX_ARCHITECTURE_BYTES, parse_architecture
 from remote_models.formats._file_slice import FileSlice
 from remote_models.formats._hdf5_index import Index, index_hdf5
-from remote_models.formats._keras_archive import CONFIG, WEIGHTS
+from remote_models.formats._keras_archive import CONFIG, WEIGHTS, ZIP_DAMAGE
 
 __all__ = [
     "CompressedWeightsError",
@@ -86,10 +85,7 @@ def _open_archive(file: IO[bytes], where: str) -> Iterator[zipfile.ZipFile]:
             yield archive
     except RemoteModelsError:
         raise
-    except (
-        zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, OSError,
-        OverflowError, struct.error, zlib.error,
-    ) as error:  # fmt: skip
+    except ZIP_DAMAGE as error:
         raise FormatError(
             "a damaged zip file", where=where, found=str(error), hint="Save or copy it again"
         ) from error

@@ -78,8 +78,11 @@ def _from_layer(raw: str, layer: str) -> str:
     """Leave out what stands before the layer's own name in its variable's.
 
     Keras 3 names a variable that was created in a call of the model after the model
-    too: ``sequential/dense/kernel``, though not once the model is loaded again.
+    too: ``sequential/dense/kernel``, though not once the model is loaded again. Keras 2's
+    Normalization leaves itself out: ``mean``.
     """
+    if "/" not in raw:
+        return f"{layer}/{raw}"
     start = f"/{raw}".find(f"/{layer}/")
     return raw[start:] if start > 0 else raw
 

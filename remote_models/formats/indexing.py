@@ -1,7 +1,11 @@
 """Indexes of tensors; apart from the rest of the package since they need NumPy."""
 
 from remote_models.formats._architecture import parse_architecture
-from remote_models.formats._artifact_index import index_artifact, with_variable_names
+from remote_models.formats._artifact_index import (
+    index_artifact,
+    with_variable_names,
+    without_model_name,
+)
 from remote_models.formats._documents import find_documents
 from remote_models.formats._hdf5_index import Index
 from remote_models.formats._keras_metadata import architecture_of_keras_metadata
@@ -22,4 +26,5 @@ __all__ = [
     "index_artifact",
     "parse_architecture",
     "with_variable_names",
+    "without_model_name",
 ]

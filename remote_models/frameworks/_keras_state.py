@@ -57,7 +57,9 @@ class _RecordingStore(saving_lib.H5IOStore):  # type: ignore[misc]  # Keras ship
         return self
 
     def __setitem__(self, key: str, value: object) -> None:
-        self.entries.setdefault(self._folder, {})[key] = value
+        # Arrays would hold a second copy of the optimizer.
+        kept = value if isinstance(value, keras.Variable) else None
+        self.entries.setdefault(self._folder, {})[key] = kept
 
     def __bool__(self) -> bool:
         return True

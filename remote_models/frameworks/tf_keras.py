@@ -131,7 +131,8 @@ class TFKeras(Framework):
     def describe(self, model: Any) -> ModelDescription:
         try:
             architecture = json.loads(model.to_json())
-        except NotImplementedError:  # a subclassed model without get_config
+        except (NotImplementedError, TypeError, ValueError, AttributeError):
+            # A subclassed model without get_config, or with one that is no JSON.
             return ModelDescription(name=model.name, variables={}, architecture=None)
         if model.optimizer is not None:
             architecture["compile_config"] = {
