@@ -18,7 +18,7 @@ from remote_models.formats._architecture import MAX_ARCHITECTURE_BYTES
 from remote_models.formats._format import Format
 from remote_models.formats._hdf5_walk import address_of, open_hdf5, text_attributes
 from remote_models.formats._keras_archive import CONFIG, METADATA, WEIGHTS
-from remote_models.formats._keras_index import data_offset
+from remote_models.formats._keras_index import data_offset, open_archive
 
 __all__ = ["find_documents"]
 
@@ -83,9 +83,9 @@ def _in_archive(file: IO[bytes], path: str, where: str) -> Iterator[StoredDocume
     Of a compressed member no plain range holds the content: an empty one stands for it.
     """
     size = file.seek(0, io.SEEK_END)
-    with zipfile.ZipFile(file) as archive:
+    with open_archive(file, where) as archive:
         for member in archive.infolist():
-            if member.filename in _NO_DOCUMENTS or member.is_dir():
+            if member.filename in _NO_DOCUMENTS or member.filename.endswith("/"):
                 continue
             if member.compress_type != zipfile.ZIP_STORED:
                 yield _document(member.filename, path, member.header_offset, b"")

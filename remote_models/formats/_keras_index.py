@@ -23,6 +23,7 @@ __all__ = [
     "architecture_of_keras_archive",
     "data_offset",
     "index_keras_archive",
+    "open_archive",
 ]
 
 
@@ -51,7 +52,7 @@ def index_keras_archive(file: IO[bytes], path: str, size: int, *, where: str) ->
         FormatError: it is damaged, or its weights are compressed, or not HDF5.
         UnsafeFormatError: two datasets share bytes.
     """
-    with _open_archive(file, where) as archive:
+    with open_archive(file, where) as archive:
         member = _weights(archive, where)
         architecture = _architecture(archive, where)
         base = data_offset(file, member, size, where)
@@ -74,12 +75,17 @@ def architecture_of_keras_archive(file: IO[bytes], *, where: str) -> dict[str, A
     Raises:
         FormatError: the archive or the configuration is damaged.
     """
-    with _open_archive(file, where) as archive:
+    with open_archive(file, where) as archive:
         return _architecture(archive, where)
 
 
 @contextmanager
-def _open_archive(file: IO[bytes], where: str) -> Iterator[zipfile.ZipFile]:
+def open_archive(file: IO[bytes], where: str) -> Iterator[zipfile.ZipFile]:
+    """Open a zip file for reading, and turn whatever is wrong with it into our errors.
+
+    Raises:
+        FormatError: it is damaged.
+    """
     try:
         with zipfile.ZipFile(file) as archive:
             yield archive
