@@ -41,14 +41,18 @@ from remote_models.errors import (  # noqa: E402
     ManifestError,
     RemoteModelsError,
 )
-from remote_models.formats import recognise_file, shard_names  # noqa: E402
+from remote_models.formats import Format, recognise_file, shard_names  # noqa: E402
 from remote_models.formats._hdf5_index import index_hdf5  # noqa: E402
 from remote_models.formats._keras_index import index_keras_archive  # noqa: E402
 from remote_models.formats._keras_metadata import architecture_of_keras_metadata  # noqa: E402
 from remote_models.formats._object_graph import OBJECT_GRAPH, describe  # noqa: E402
 from remote_models.formats._table import read_table  # noqa: E402
 from remote_models.formats._tensor_bundle import index_checkpoint  # noqa: E402
-from remote_models.formats.indexing import decode_strings, parse_architecture  # noqa: E402
+from remote_models.formats.indexing import (  # noqa: E402
+    decode_strings,
+    find_documents,
+    parse_architecture,
+)
 from remote_models.manifest import StoredManifest  # noqa: E402
 from remote_models.remote_model import manifest_location  # noqa: E402
 from remote_models.tensors import Role, StoredTensor  # noqa: E402
@@ -309,9 +313,12 @@ def make_hdf5(choose: Random) -> bytes:
 
 
 def parse_hdf5(data: bytes) -> object:
-    """Recognise and index a file."""
-    recognise_file(io.BytesIO(data), where="here")
-    return index_hdf5(io.BytesIO(data), "here", len(data), where="here")
+    """Recognise and index a file, and find the configuration in it."""
+    what = recognise_file(io.BytesIO(data), where="here")
+    index_hdf5(io.BytesIO(data), "here", len(data), where="here")
+    return find_documents(
+        what.format, ["here"], lambda _: io.BytesIO(data), name="here", where="here"
+    )
 
 
 def make_zip(choose: Random) -> bytes:
@@ -329,9 +336,12 @@ def make_zip(choose: Random) -> bytes:
 
 
 def parse_zip(data: bytes) -> object:
-    """Recognise and index an archive."""
+    """Recognise and index an archive, and find what lies in it besides."""
     recognise_file(io.BytesIO(data), where="here")
-    return index_keras_archive(io.BytesIO(data), "here", len(data), where="here")
+    index_keras_archive(io.BytesIO(data), "here", len(data), where="here")
+    return find_documents(
+        Format.KERAS, ["here"], lambda _: io.BytesIO(data), name="here", where="here"
+    )
 
 
 @cache

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -37,6 +37,9 @@ TENSORS = 32
 
 COLD_STARTS = 5
 """Fresh processes, of whose figures the medians are told; one with ``--small``."""
+
+CLIENTS = {"fsspec": "s3fs", "obstore": "obstore"}
+"""Values of REMOTE_MODELS_CLIENT, and the package that each stands for."""
 
 MAX_RSS_MIB = 150
 """Of a cold start. Importing TensorFlow alone takes 550."""
@@ -179,39 +182,43 @@ def measure_small_tensors(bench: Bench) -> None:
         weights.fetch(lambda tensor: tensor.name.endswith("bias"))
 
 
-def measure_cold_start(bench: Bench, count: int) -> None:
-    """Time fresh processes that read one tensor of a SavedModel in S3."""
-    for package in ("numpy", "fsspec", "s3fs", "aiobotocore", "botocore", "aiohttp", "yarl"):
+def measure_cold_starts(bench: Bench, count: int) -> None:
+    """Time fresh processes that read one tensor of a SavedModel in S3, with each client."""
+    for package in ("numpy", "fsspec", "s3fs", "aiobotocore", "botocore", "aiohttp", "obstore"):
         spec = importlib.util.find_spec(package)
-        assert spec is not None
-        assert spec.submodule_search_locations
-        compileall.compile_dir(spec.submodule_search_locations[0], quiet=2)
+        if spec is not None and spec.submodule_search_locations:
+            compileall.compile_dir(spec.submodule_search_locations[0], quiet=2)
     compileall.compile_dir(ROOT / "remote_models", quiet=2)
     url = f"{bench.bucket}/saved_model"
     options = bench.emulator.storage_options
     rm.push_model(SAMPLES / "tf_keras-2.21.0/saved_model", url, storage_options=options)
-    runs = [cold_start(url, bench.emulator.environment) for _ in range(count)]
-    report = bench.report
-    report.add("cold start", _median([sum(run["marks"].values()) for run in runs]), unit=" s")
+    for client, package in CLIENTS.items():
+        if importlib.util.find_spec(package) is not None:
+            runs = [cold_start(url, bench.emulator, client) for _ in range(count)]
+            report_cold_start(bench.report, f"cold start with {package}", runs)
+
+
+def report_cold_start(report: Report, label: str, runs: Sequence[Any]) -> None:
+    """Add the medians of some cold starts."""
+    report.add(label, _median([sum(run["marks"].values()) for run in runs]), unit=" s")
     for what in runs[0]["marks"]:
-        report.add(f"cold start: {what}", _median([run["marks"][what] for run in runs]), unit=" s")
+        report.add(f"{label}: {what}", _median([run["marks"][what] for run in runs]), unit=" s")
     rss = _median([run["peak_rss_kib"] / 1024 for run in runs])
-    report.add("cold start: peak memory", rss, MAX_RSS_MIB, unit=" MiB")
-    unwanted = {name for run in runs for name in run["unwanted"]}
-    report.add(f"cold start: unwanted imports {sorted(unwanted) or ''}".rstrip(), len(unwanted), 0)
+    report.add(f"{label}: peak memory", rss, MAX_RSS_MIB, unit=" MiB")
+    unwanted = sorted({name for run in runs for name in run["unwanted"]})
+    report.add(" ".join([f"{label}: unwanted imports", *unwanted]), len(unwanted), 0)
 
 
 def _median(values: Sequence[float]) -> float:
     return round(statistics.median(values), 3)
 
 
-def cold_start(url: str, environment: Mapping[str, str]) -> dict[str, Any]:
+def cold_start(url: str, emulator: Emulator, client: str) -> dict[str, Any]:
     """Run one fresh process and return what it measured."""
     script = ROOT / "scripts/_cold_start.py"
     command = [sys.executable, str(script), str(time.time()), url, "dense/kernel"]
-    done = subprocess.run(
-        command, env=dict(environment), capture_output=True, text=True, check=True
-    )
+    environment = {**emulator.environment, "REMOTE_MODELS_CLIENT": client}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     measured: dict[str, Any] = json.loads(done.stdout)
     return measured
 
@@ -243,7 +250,7 @@ def main() -> int:
         measure_model(bench, scale)
         measure_rows(bench, scale)
         measure_small_tensors(bench)
-        measure_cold_start(bench, 1 if arguments.small else COLD_STARTS)
+        measure_cold_starts(bench, 1 if arguments.small else COLD_STARTS)
     report.print()
     return 0 if report.ok else 1
 
