@@ -96,7 +96,7 @@ class Publication:
             with self._store.errors(location):
                 yield
         except AccessDeniedError as error:
-            if type(error) is not AccessDeniedError:
+            if location.is_local or type(error) is not AccessDeniedError:
                 raise
             raise AccessDeniedError(
                 "you may not write here",

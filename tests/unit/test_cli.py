@@ -1212,7 +1212,9 @@ def test_without_standard_streams_it_still_works(local_models: Path) -> None:
 
 
 SLOW = """
-import sys, time
+import signal, sys, time
+# A shell starts what it puts in the background with interrupts ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from remote_models.cli import _inspect, main
 def wait(*args, **options):
     print("ready", flush=True)
