@@ -911,8 +911,8 @@ def test_an_error_of_several_lines_is_printed_in_one(
 def test_a_file_that_cannot_be_opened_is_named(
     run: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fail_with(monkeypatch, PermissionError(13, "Permission denied", "/root/x"))
-    assert run("info", "u") == (FAILED, "", "error: /root/x: Permission denied\n")
+    fail_with(monkeypatch, PermissionError(13, "Permission denied", "/srv/x"))
+    assert run("info", "u") == (FAILED, "", "error: /srv/x: Permission denied\n")
 
 
 def test_an_interrupt_says_so_and_exits_as_shells_have_it(
