@@ -258,7 +258,7 @@ class TensorReader:
             return self._assemble_strings(entry, pieces)
         dtype = self.numpy_dtype(entry)
         if len(pieces) == 1 and pieces[0][0].shape == entry.shape:
-            return _array(pieces[0][1], dtype).reshape(entry.shape)
+            return np.frombuffer(pieces[0][1], dtype).reshape(entry.shape)
         whole = np.zeros(entry.shape, dtype)
         for piece, data in pieces:
             whole[_block(piece)] = np.frombuffer(data, dtype).reshape(piece.shape)
@@ -296,12 +296,6 @@ def _missing(
         where=failure.where,
         hint="Save the model again, or restore the file",
     )
-
-
-def _array(data: _Buffer, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return the elements without a copy, unless they lie at an odd address."""
-    array = np.frombuffer(data, dtype)
-    return array if array.flags.aligned else array.copy()
 
 
 def _size_now(mapped: memoryview) -> int:
