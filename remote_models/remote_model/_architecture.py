@@ -68,7 +68,7 @@ def _read(folder: ArtifactFolder, manifest: Manifest | None, document: StoredDoc
                 raise
             continue
         if hashlib.sha256(data).hexdigest() == document.sha256:
-            return data
+            return bytes(data)
     raise IntegrityError(
         "the model's configuration is not the one that the manifest vouches for",
         where=str(location),

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import math
 import mmap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any
@@ -21,20 +20,21 @@ from remote_models.errors import (
     RemoteModelsError,
 )
 from remote_models.formats.indexing import check_piece, decode_strings
+from remote_models.remote_model._arrival import Arrival, Part
 from remote_models.remote_model._row_selection import RowSelection, select_rows
 from remote_models.storage import ByteRange, Location, PinnedFile, Store, read_ranges
-from remote_models.tensors import DIGEST_SIZE, Piece, StoredTensor
+from remote_models.tensors import Piece, StoredTensor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from remote_models.remote_model._arrival import Bytes
 
 __all__ = ["Selection", "TensorReader"]
 
 _ML_DTYPES = ("bfloat16", "float8_e4m3fn", "float8_e5m2")
 
 _PACKED = ("int4", "uint4")
-
-_Buffer = bytearray | memoryview
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +43,6 @@ class Selection:
 
     entry: StoredTensor
     index: Any = Ellipsis
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Part:
-    """Bytes ``start`` to ``stop`` of a piece, counted from the piece's first byte."""
-
-    entry: StoredTensor
-    piece: Piece
-    start: int
-    stop: int
-
-    def widened(self, block_size: int) -> ByteRange:
-        """Return the range of whole blocks around the part."""
-        first = self.start // block_size * block_size
-        last = min(-(-self.stop // block_size) * block_size, self.piece.nbytes)
-        offset = self.piece.offset
-        return ByteRange(self.piece.file, offset + first, offset + last)
 
 
 @dataclass(kw_only=True)
@@ -110,16 +93,16 @@ class TensorReader:
 
     def read_many(self, entries: Sequence[StoredTensor]) -> Iterator[tuple[int, NDArray[Any]]]:
         """Yield ``(index, array)`` for each entry, as each arrives."""
-        parts: list[_Part] = []
+        parts: list[Part] = []
         owners: list[int] = []
         for index, entry in enumerate(entries):
             for piece in entry.pieces:
-                parts.append(_Part(entry=entry, piece=piece, start=0, stop=piece.nbytes))
+                parts.append(Part(entry=entry, piece=piece, start=0, stop=piece.nbytes))
                 owners.append(index)
             if not entry.pieces:  # partitioned, and without an element
                 yield index, self._assemble(entry, ())
         pending = {index: len(entry.pieces) for index, entry in enumerate(entries)}
-        arrived: dict[int, list[tuple[Piece, _Buffer]]] = {}
+        arrived: dict[int, list[tuple[Piece, Bytes]]] = {}
         for number, data in self._read_parts(parts):
             owner = owners[number]
             arrived.setdefault(owner, []).append((parts[number].piece, data))
@@ -140,7 +123,7 @@ class TensorReader:
             _fill(table, rows, parts[number], data)
         return rows.apply(table)
 
-    def _row_parts(self, entry: StoredTensor, piece: Piece, rows: RowSelection) -> Iterator[_Part]:
+    def _row_parts(self, entry: StoredTensor, piece: Piece, rows: RowSelection) -> Iterator[Part]:
         """Yield the runs of adjacent blocks that hold the rows of a piece."""
         row_bytes = _row_bytes(piece)
         wanted = rows.between(piece.origin[0], piece.origin[0] + piece.shape[0]) - piece.origin[0]
@@ -152,24 +135,21 @@ class TensorReader:
         ends = np.flatnonzero(first[1:] > last[:-1] + 1)
         for low, high in zip([0, *(ends + 1)], [*ends, len(wanted) - 1], strict=True):
             start, stop = int(first[low]) * unit, (int(last[high]) + 1) * unit
-            yield _Part(entry=entry, piece=piece, start=start, stop=min(stop, piece.nbytes))
+            yield Part(entry=entry, piece=piece, start=start, stop=min(stop, piece.nbytes))
 
-    def _read_parts(self, parts: Sequence[_Part]) -> Iterator[tuple[int, _Buffer]]:
+    def _read_parts(self, parts: Sequence[Part]) -> Iterator[tuple[int, Bytes]]:
         """Yield the verified bytes of each part, as each arrives."""
         self._refuse_unverifiable(parts)
-        ranges = [part.widened(self.block_size) for part in parts]
         left = dict.fromkeys(range(len(parts)))
         failures: list[IntegrityError | ModelNotFoundError] = []
         # What was replaced since may still be there in the version that the manifest
         # pins. (Asked for second: it needs s3:GetObjectVersion.)
         for versions in ({}, self.versions) if self.versions else ({},):
-            numbers = list(left)
             try:
-                for position, data in self._fetch([ranges[n] for n in numbers], versions):
-                    number = numbers[position]
-                    verified = self._verified(parts[number], ranges[number], data)
+                for number, arrival in self._fetch(parts, list(left), versions):
                     del left[number]
-                    yield number, verified
+                    self._check_foreign(parts[number], arrival)
+                    yield number, arrival.narrowed()
             except (IntegrityError, ModelNotFoundError) as error:
                 failures.append(error)
             else:
@@ -180,43 +160,59 @@ class TensorReader:
         )
 
     def _fetch(
-        self, ranges: Sequence[ByteRange], versions: Mapping[str, str]
-    ) -> Iterator[tuple[int, _Buffer]]:
-        """Yield the bytes of each range: from memory where the store can map, else read."""
-        remote: list[int] = []
-        for number, each in enumerate(ranges):
-            mapped = self._mapped(each)
-            if mapped is None:
-                remote.append(number)
-            else:
-                yield number, mapped
-        files = {
-            path: PinnedFile(location=location, version=versions.get(path))
-            for path, location in self.files.items()
+        self, parts: Sequence[Part], numbers: Sequence[int], versions: Mapping[str, str]
+    ) -> Iterator[tuple[int, Arrival]]:
+        """Yield some of the parts, each when all of its bytes are here and checked."""
+        arrivals = {
+            number: Arrival(parts[number], block_size=self.block_size, where=self.where)
+            for number in numbers
         }
-        wanted = [ranges[number] for number in remote]
-        for position, data in read_ranges(self.store, files, wanted):
-            yield remote[position], data
+        ranges: list[ByteRange] = []
+        owners: list[int] = []
+        for number, arrival in arrivals.items():
+            slices = arrival.slices(self.store.transfer.request_size)
+            ranges += slices
+            owners += [number] * len(slices)
 
-    def _mapped(self, each: ByteRange) -> bytearray | None:
-        if each.file not in self._maps:
-            self._maps[each.file] = self.store.map(self.files[each.file])
-        whole = self._maps[each.file]
+        def receive(position: int, data: memoryview) -> None:
+            arrivals[owners[position]].receive(ranges[position], data)
+
+        files = {
+            path: PinnedFile(
+                location=self.files[path],
+                version=versions.get(path),
+                mapped=self._map_of(path),
+            )
+            for path in {each.file for each in ranges}
+        }
+        for position in read_ranges(self.store, files, ranges, receive):
+            number = owners[position]
+            arrivals[number].missing -= 1
+            if not arrivals[number].missing:
+                yield number, arrivals.pop(number)
+
+    def _map_of(self, path: str) -> Callable[[int, int], memoryview] | None:
+        """Return what reads a file out of memory, where the store can map it."""
+        if path not in self._maps:
+            self._maps[path] = self.store.map(self.files[path])
+        whole = self._maps[path]
         if whole is None:
             return None
-        size = _size_now(whole)
-        if each.stop > size:
-            raise IntegrityError(
-                "the file is shorter than its manifest says",
-                where=str(self.files[each.file]),
-                expected=f"bytes {each.start} to {each.stop}",
-                found=f"{size} bytes",
-            )
-        # A copy: what is checked now must neither change with the file later, nor
-        # with what a caller writes into the array that it gets.
-        return bytearray(whole[each.start : each.stop])
 
-    def _refuse_unverifiable(self, parts: Sequence[_Part]) -> None:
+        def read(start: int, stop: int) -> memoryview:
+            size = _size_now(whole)
+            if stop > size:
+                raise IntegrityError(
+                    "the file is shorter than its manifest says",
+                    where=str(self.files[path]),
+                    expected=f"bytes {start} to {stop}",
+                    found=f"{size} bytes",
+                )
+            return whole[start:stop]
+
+        return read
+
+    def _refuse_unverifiable(self, parts: Sequence[Part]) -> None:
         bare = next((p for p in parts if p.piece.nbytes and not p.piece.digests), None)
         if bare is not None and self.verify:
             raise IntegrityError(
@@ -225,47 +221,24 @@ class TensorReader:
                 hint="Adopt the model to get a manifest, or open it with verify=False",
             )
 
-    def _verified(self, part: _Part, wide: ByteRange, data: _Buffer) -> _Buffer:
-        """Check whole blocks, or a foreign checksum, and return the part itself."""
-        piece = part.piece
-        if piece.digests and not self._matches(piece, wide, data):
-            raise IntegrityError(
-                "the bytes are not those that the manifest vouches for",
-                where=f"{self.where} ({part.entry.label})",
-                expected=f"the digests of bytes {wide.start} to {wide.stop} of {piece.file}",
-                hint="Open the model again if it was replaced meanwhile, or restore the file",
-            )
-        if piece.masked_crc32c is not None and wide.size == piece.nbytes:
-            check_piece(part.entry, piece, bytes(data), where=self.where)
-        start = piece.offset + part.start - wide.start
-        stop = start + part.stop - part.start
-        return data if stop - start == len(data) else memoryview(data)[start:stop]
+    def _check_foreign(self, part: Part, arrival: Arrival) -> None:
+        """Compare a whole piece with the checksum that its own format has for it, if any."""
+        if part.piece.masked_crc32c is not None and arrival.wide.size == part.piece.nbytes:
+            check_piece(part.entry, part.piece, bytes(arrival.buffer), where=self.where)
 
-    def _matches(self, piece: Piece, wide: ByteRange, data: _Buffer) -> bool:
-        view = memoryview(data)
-        first = (wide.start - piece.offset) // self.block_size
-        for number in range(-(-len(view) // self.block_size)):
-            block = view[number * self.block_size : (number + 1) * self.block_size]
-            at = (first + number) * DIGEST_SIZE
-            if hashlib.sha256(block).digest() != piece.digests[at : at + DIGEST_SIZE]:
-                return False
-        return True
-
-    def _assemble(
-        self, entry: StoredTensor, pieces: Sequence[tuple[Piece, _Buffer]]
-    ) -> NDArray[Any]:
+    def _assemble(self, entry: StoredTensor, pieces: Sequence[tuple[Piece, Bytes]]) -> NDArray[Any]:
         if entry.dtype == "string":
             return self._assemble_strings(entry, pieces)
         dtype = self.numpy_dtype(entry)
         if len(pieces) == 1 and pieces[0][0].shape == entry.shape:
-            return np.frombuffer(pieces[0][1], dtype).reshape(entry.shape)
+            return pieces[0][1].view(dtype).reshape(entry.shape)
         whole = np.zeros(entry.shape, dtype)
         for piece, data in pieces:
-            whole[_block(piece)] = np.frombuffer(data, dtype).reshape(piece.shape)
+            whole[_block(piece)] = data.view(dtype).reshape(piece.shape)
         return whole
 
     def _assemble_strings(
-        self, entry: StoredTensor, pieces: Sequence[tuple[Piece, _Buffer]]
+        self, entry: StoredTensor, pieces: Sequence[tuple[Piece, Bytes]]
     ) -> NDArray[Any]:
         whole = np.empty(entry.shape, object)
         for piece, data in pieces:
@@ -313,16 +286,15 @@ def _row_bytes(piece: Piece) -> int:
     return piece.nbytes // piece.shape[0] if piece.shape[0] else 0
 
 
-def _fill(table: NDArray[Any], rows: RowSelection, part: _Part, data: _Buffer) -> None:
+def _fill(table: NDArray[Any], rows: RowSelection, part: Part, data: Bytes) -> None:
     """Copy the rows that lie in a part into their places in the table."""
     row_bytes = _row_bytes(part.piece)
     origin = part.piece.origin[0]
     begin, end = origin + -(-part.start // row_bytes), origin + part.stop // row_bytes
-    view = memoryview(data)
     for low, high in rows.runs(begin, end):
         offset = (int(rows.unique[low]) - origin) * row_bytes - part.start
-        chunk = view[offset : offset + (high - low) * row_bytes]
-        table[low:high] = np.frombuffer(chunk, table.dtype).reshape(table[low:high].shape)
+        chunk = data[offset : offset + (high - low) * row_bytes]
+        table[low:high] = chunk.view(table.dtype).reshape(table[low:high].shape)
 
 
 def _numpy_dtype(name: str) -> np.dtype[Any]:

@@ -1,18 +1,13 @@
-"""Plan which requests bring which byte ranges: a pure function.
-
-Why these defaults. Over a link of 30 ms and 90 MB/s per connection a request costs as
-much time as 2.7 MB of bytes, so reading a gap of 1 MiB is cheaper than asking twice;
-that every request may waste at most a quarter of its bytes bounds what scattered small
-ranges cost on a slow link. Requests of 4, 8 and 16 MiB are equally fast; of 1 MiB they
-take two to three times the CPU; larger ones leave connections idle.
-"""
+"""Plan which requests bring which byte ranges: a pure function."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["ByteRange", "PlanSettings", "plan_requests"]
+from remote_models.storage._settings import TransferSettings
+
+__all__ = ["ByteRange", "Request", "plan_requests"]
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -28,70 +23,71 @@ class ByteRange:
         """How many bytes."""
         return self.stop - self.start
 
+    def split(self, most: int, *, unit: int = 1) -> list[ByteRange]:
+        """Return parts of at most ``most`` bytes, as few and as equal as can be.
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PlanSettings:
-    """How ranges become requests.
+        Each but the last is a multiple of ``unit`` bytes long, and one unit at least.
+        """
+        units = max(-(-self.size // unit), 1)
+        parts = -(-units // max(most // unit, 1))
+        cuts = [self.start + units * index // parts * unit for index in range(parts)]
+        return [
+            ByteRange(self.file, start, stop)
+            for start, stop in zip(cuts, [*cuts[1:], self.stop], strict=True)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What one request brings.
 
     Attributes:
-        max_gap: Unwanted bytes between two ranges that are read to save a request.
-        max_waste: The share of a joined request's bytes that may be unwanted.
-        max_request: Bytes per request; more is split evenly.
+        range: The bytes to ask for.
+        members: The numbers of the wanted ranges in it, by their first bytes.
     """
 
-    max_gap: int = 1024 * 1024
-    max_waste: float = 0.25
-    max_request: int = 8 * 1024 * 1024
+    range: ByteRange
+    members: tuple[int, ...]
 
 
 def plan_requests(
-    ranges: Iterable[ByteRange], settings: PlanSettings | None = None
-) -> list[ByteRange]:
+    ranges: Sequence[ByteRange], settings: TransferSettings | None = None
+) -> list[Request]:
     """Return the requests that bring ``ranges``, sorted, none overlapping another.
 
-    Every wanted byte is in exactly one request, in whatever order the ranges come and
-    however they overlap. Neighbours are joined when the gap and the waste allow it;
-    what is larger than ``max_request`` is split into equal parts.
+    Every range with a byte lies in exactly one request, in whatever order the ranges come
+    and however they overlap. Neighbours are joined as long as the gap, the waste and
+    the request's size allow it. A range is never cut: who asks for much splits it first.
     """
-    settings = settings or PlanSettings()
-    wanted = _union(ranges)
-    return [part for run in _join(wanted, settings) for part in _split(run, settings.max_request)]
-
-
-def _union(ranges: Iterable[ByteRange]) -> list[ByteRange]:
-    """Return the wanted bytes as sorted ranges with a gap between any two."""
-    union: list[ByteRange] = []
-    for each in sorted(each for each in ranges if each.size > 0):
-        last = union[-1] if union else None
-        if last is not None and last.file == each.file and each.start <= last.stop:
-            union[-1] = ByteRange(each.file, last.start, max(last.stop, each.stop))
-        else:
-            union.append(each)
-    return union
-
-
-def _join(wanted: Sequence[ByteRange], settings: PlanSettings) -> Iterator[ByteRange]:
+    settings = settings or TransferSettings()
+    order = sorted(
+        (number for number, each in enumerate(ranges) if each.size > 0),
+        key=lambda number: ranges[number],
+    )
+    requests: list[Request] = []
     current: ByteRange | None = None
+    members: list[int] = []
     wasted = 0
-    for each in wanted:
-        if current is not None and current.file == each.file:
-            gap = each.start - current.stop
-            joined = ByteRange(each.file, current.start, each.stop)
-            if gap <= settings.max_gap and wasted + gap <= settings.max_waste * joined.size:
+    for number in order:
+        each = ranges[number]
+        if current is not None and each.file == current.file:
+            gap = max(each.start - current.stop, 0)
+            joined = ByteRange(each.file, current.start, max(current.stop, each.stop))
+            if each.start < current.stop or _may_join(joined, gap, wasted + gap, settings):
                 current, wasted = joined, wasted + gap
+                members.append(number)
                 continue
         if current is not None:
-            yield current
-        current, wasted = each, 0
+            requests.append(Request(current, tuple(members)))
+        current, members, wasted = each, [number], 0
     if current is not None:
-        yield current
+        requests.append(Request(current, tuple(members)))
+    return requests
 
 
-def _split(run: ByteRange, max_request: int) -> Iterator[ByteRange]:
-    count = -(-run.size // max_request)
-    for index in range(count):
-        yield ByteRange(
-            run.file,
-            run.start + run.size * index // count,
-            run.start + run.size * (index + 1) // count,
-        )
+def _may_join(joined: ByteRange, gap: int, wasted: int, settings: TransferSettings) -> bool:
+    return (
+        joined.size <= settings.request_size
+        and gap <= settings.max_gap
+        and wasted <= settings.max_waste * joined.size
+    )

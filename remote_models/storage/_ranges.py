@@ -1,148 +1,117 @@
-"""Carry out a plan: many byte ranges at once, each handed out when it is complete."""
+"""Carry out a plan: many byte ranges at once, each received as soon as it is here."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from remote_models.storage._location import Location
-from remote_models.storage._plan import ByteRange, PlanSettings, plan_requests
+from remote_models.storage._plan import ByteRange, Request, plan_requests
+from remote_models.storage._settings import TransferSettings
 from remote_models.storage._store import Store
 from remote_models.storage._transfer import read_exactly
 
-__all__ = ["PinnedFile", "RangeSettings", "read_ranges"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RangeSettings:
-    """How many ranges are moved at once.
-
-    Attributes:
-        plan: How ranges become requests.
-        max_concurrency: Requests under way at once.
-        memory_budget: Bytes of requests under way or waiting to be handed out. The
-            ranges themselves come on top: they are what was asked for.
-    """
-
-    plan: PlanSettings = field(default_factory=PlanSettings)
-    max_concurrency: int = 16
-    memory_budget: int = 256 * 1024 * 1024
+__all__ = ["PinnedFile", "read_ranges"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PinnedFile:
-    """Where a file lies, and which version of it to read."""
+    """Where a file lies, and which version of it to read.
+
+    Attributes:
+        location: Where.
+        version: The store's name for the bytes, where it keeps versions.
+        etag: The store's name for the bytes, where it keeps no versions: reading
+            others is refused.
+        mapped: The file in memory, where the store can map it.
+    """
 
     location: Location
     version: str | None = None
+    etag: str | None = None
+    mapped: Callable[[int, int], memoryview] | None = None
 
 
 def read_ranges(
     store: Store,
     files: Mapping[str, PinnedFile],
     ranges: Sequence[ByteRange],
-    settings: RangeSettings | None = None,
-) -> Iterator[tuple[int, bytearray]]:
-    """Yield ``(index, bytes)`` for each of ``ranges``, as each becomes complete.
+    receive: Callable[[int, memoryview], None],
+    settings: TransferSettings | None = None,
+) -> Iterator[int]:
+    """Yield the number of each of ``ranges`` once ``receive`` has taken its bytes.
 
     Args:
         store: Where the files are.
         files: The files that the ranges name.
-        ranges: What to read, in any order; ranges may overlap.
-        settings: Concurrency and memory.
+        ranges: What to read, in any order; ranges may overlap. Each comes in one
+            request, so large ones should be split before.
+        receive: Takes the number of a range and its bytes, which it has to copy. It
+            runs in the thread that has read them, so that what it does with them
+            (copying, hashing) goes on while others wait for the store.
+        settings: Concurrency and memory; the store's own by default.
 
     Raises:
         IntegrityError: a file ends before a range does.
         StorageError: the store refused or failed.
     """
-    settings = settings or RangeSettings()
-    requests = plan_requests(ranges, settings.plan)
-    assembly = _Assembly(ranges)
-    yield from assembly.empty()
-    fetched = _fetch(store, files, requests, settings)
-    for request, data in fetched:
-        yield from assembly.add(request, data)
+    settings = settings or store.transfer
+    for number, each in enumerate(ranges):
+        if each.size <= 0:
+            receive(number, memoryview(b""))
+            yield number
+
+    def carry_out(request: Request) -> None:
+        wanted = request.range
+        view = _read(store, files[wanted.file], wanted)
+        for number in request.members:
+            start = ranges[number].start - wanted.start
+            receive(number, view[start : start + ranges[number].size])
+
+    for request in _in_parallel(plan_requests(ranges, settings), carry_out, settings):
+        yield from request.members
 
 
-def _fetch(
-    store: Store,
-    files: Mapping[str, PinnedFile],
-    requests: Sequence[ByteRange],
-    settings: RangeSettings,
-) -> Iterator[tuple[ByteRange, bytes]]:
-    """Yield the requests' bytes in order, reading ahead as far as the settings allow."""
+def _read(store: Store, file: PinnedFile, wanted: ByteRange) -> memoryview:
+    if file.mapped is not None:
+        return file.mapped(wanted.start, wanted.stop)
+    return memoryview(
+        read_exactly(store, file.location, wanted.start, wanted.stop, file.version, file.etag)
+    )
 
-    def read(request: ByteRange) -> bytes:
-        file = files[request.file]
-        return read_exactly(store, file.location, request.start, request.stop, file.version)
 
+def _in_parallel(
+    requests: Sequence[Request],
+    carry_out: Callable[[Request], None],
+    settings: TransferSettings,
+) -> Iterator[Request]:
+    """Yield the requests in order, each carried out, running ahead as the settings allow."""
     if len(requests) <= 1:  # a thread costs more than it brings
         for request in requests:
-            yield request, read(request)
+            carry_out(request)
+            yield request
         return
     workers = min(settings.max_concurrency, len(requests))
     with ThreadPoolExecutor(workers, thread_name_prefix="remote_models") as pool:
         waiting = deque(requests)
-        flying: deque[tuple[ByteRange, Future[bytes]]] = deque()
+        flying: deque[tuple[Request, Future[None]]] = deque()
         held = 0
         try:
             while waiting or flying:
                 while (
                     waiting
                     and len(flying) < workers
-                    and (not flying or held + waiting[0].size <= settings.memory_budget)
+                    and (not flying or held + waiting[0].range.size <= settings.memory_budget)
                 ):
                     request = waiting.popleft()
-                    held += request.size
-                    flying.append((request, pool.submit(read, request)))
+                    held += request.range.size
+                    flying.append((request, pool.submit(carry_out, request)))
                 request, future = flying.popleft()
-                yield request, future.result()
-                held -= request.size
+                future.result()
+                held -= request.range.size
+                yield request
         finally:
             for _, future in flying:
                 future.cancel()
-
-
-class _Assembly:
-    """Puts the bytes of requests, which come in order of position, into the ranges."""
-
-    def __init__(self, ranges: Sequence[ByteRange]) -> None:
-        self._ranges = ranges
-        self._order = sorted(range(len(ranges)), key=lambda index: ranges[index])
-        self._starts = [(ranges[index].file, ranges[index].start) for index in self._order]
-        self._buffers: dict[int, bytearray] = {}
-        self._missing = {index: ranges[index].size for index in range(len(ranges))}
-        self._first = 0
-
-    def empty(self) -> Iterator[tuple[int, bytearray]]:
-        """Hand out the ranges without a byte, which no request brings."""
-        for index, size in list(self._missing.items()):
-            if size <= 0:
-                del self._missing[index]
-                yield index, bytearray()
-
-    def add(self, request: ByteRange, data: bytes) -> Iterator[tuple[int, bytearray]]:
-        """Copy what a request brought, and hand out what is complete now."""
-        view = memoryview(data)
-        last = bisect_right(self._starts, (request.file, request.stop - 1))
-        for position in range(self._first, last):
-            index = self._order[position]
-            if index not in self._missing:
-                continue
-            each = self._ranges[index]
-            start, stop = max(each.start, request.start), min(each.stop, request.stop)
-            if each.file != request.file or start >= stop:
-                continue
-            buffer = self._buffers.setdefault(index, bytearray(each.size))
-            buffer[start - each.start : stop - each.start] = view[
-                start - request.start : stop - request.start
-            ]
-            self._missing[index] -= stop - start
-            if not self._missing[index]:
-                del self._missing[index]
-                yield index, self._buffers.pop(index)
-        while self._first < len(self._order) and self._order[self._first] not in self._missing:
-            self._first += 1

@@ -17,6 +17,7 @@ from remote_models.errors import (
     StoreUnavailableError,
 )
 from remote_models.storage._location import Location
+from remote_models.storage._settings import TransferSettings
 from remote_models.storage._store import Store
 
 __all__ = ["open_store"]
@@ -42,8 +43,11 @@ _NO_CACHE: dict[str, dict[str, Any]] = {
 }
 
 
-def open_store(location: Location) -> Store:
+def open_store(location: Location, transfer: TransferSettings | None = None) -> Store:
     """Return the store that serves ``location``.
+
+    ``transfer`` says how much a transfer may take; without it the environment does
+    (see :meth:`TransferSettings.from_environment`).
 
     ``s3://`` is reached through obstore where that is installed and can do what the
     options and the environment ask for, else through s3fs; the environment variable
@@ -51,12 +55,18 @@ def open_store(location: Location) -> Store:
 
     Raises:
         MissingDependencyError: the package for the scheme is not installed.
-        ArgumentError: nobody knows the scheme, its options do not fit, or obstore is
-            insisted on and cannot take them.
+        ArgumentError: nobody knows the scheme, its options do not fit, obstore is
+            insisted on and cannot take them, or a variable makes no sense.
         CredentialsError: the credentials that the options name are no good.
         StoreUnavailableError: credentials cannot be checked, or a server that must
             be asked at once does not answer.
     """
+    store = _open_client(location)
+    store.transfer = transfer or TransferSettings.from_environment(os.environ)
+    return store
+
+
+def _open_client(location: Location) -> Store:
     client = os.environ.get("REMOTE_MODELS_CLIENT") or "auto"
     if client not in _CLIENTS:
         raise ArgumentError(

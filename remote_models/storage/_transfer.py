@@ -5,32 +5,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 
 from remote_models.errors import IntegrityError
 from remote_models.storage._location import Location
-from remote_models.storage._store import Store
+from remote_models.storage._settings import TransferSettings
+from remote_models.storage._store import Buffer, Store
 
-__all__ = ["TransferSettings", "read_all", "read_chunks", "read_exactly"]
+__all__ = ["read_all", "read_chunks", "read_exactly"]
 
 _FIRST_READ = 1024 * 1024
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TransferSettings:
-    """How objects are moved.
-
-    Attributes:
-        chunk_size: Bytes per request. 4, 8 and 16 MiB are equally fast over a
-            link of 30 ms; 1 MiB costs two to three times the CPU.
-        max_concurrency: Requests under way at once. One connection to S3 gives
-            about 85 to 90 MB/s, so 16 fill a 10 Gbit/s link.
-
-    At most ``chunk_size * max_concurrency`` bytes (128 MiB) are held at a time.
-    """
-
-    chunk_size: int = 8 * 1024 * 1024
-    max_concurrency: int = 16
 
 
 def read_chunks(
@@ -39,32 +22,37 @@ def read_chunks(
     size: int,
     *,
     version: str | None = None,
+    etag: str | None = None,
     settings: TransferSettings | None = None,
-) -> Iterator[bytes]:
+) -> Iterator[Buffer]:
     """Yield an object of ``size`` bytes from front to back, in chunks.
 
     Raises:
-        IntegrityError: the object ends before ``size`` bytes.
+        IntegrityError: the object ends before ``size`` bytes, or ``etag`` is that of
+            one which has been replaced.
     """
-    settings = settings or TransferSettings()
+    settings = settings or store.transfer
     if size == 0:
         # An empty file that is missing must not pass for present.
         store.head(location, version=version)
         return
     ranges = [
-        (start, min(start + settings.chunk_size, size))
-        for start in range(0, size, settings.chunk_size)
+        (start, min(start + settings.request_size, size))
+        for start in range(0, size, settings.request_size)
     ]
-    workers = min(settings.max_concurrency, len(ranges))
+    most = max(settings.memory_budget // settings.request_size, 1)
+    workers = min(settings.max_concurrency, most, len(ranges))
     if len(ranges) == 1:
-        yield read_exactly(store, location, *ranges[0], version)
+        yield read_exactly(store, location, *ranges[0], version, etag)
         return
     with ThreadPoolExecutor(workers, thread_name_prefix="remote_models") as pool:
         waiting = iter(ranges)
-        flying: deque[Future[bytes]] = deque()
+        flying: deque[Future[Buffer]] = deque()
         try:
             for start, stop in waiting:
-                flying.append(pool.submit(read_exactly, store, location, start, stop, version))
+                flying.append(
+                    pool.submit(read_exactly, store, location, start, stop, version, etag)
+                )
                 if len(flying) == workers:
                     yield flying.popleft().result()
             while flying:
@@ -82,7 +70,7 @@ def read_all(store: Store, location: Location, *, limit: int, version: str | Non
     """
     first = store.read(location, 0, _FIRST_READ, version=version)
     if len(first) < _FIRST_READ:
-        return first
+        return bytes(first)
     parts = [first]
     total = len(first)
     while total <= limit:
@@ -96,7 +84,7 @@ def read_all(store: Store, location: Location, *, limit: int, version: str | Non
 
 def read_exactly(
     store: Store, location: Location, start: int, stop: int, version: str | None
-) -> bytes:
+) -> Buffer:
     """Read bytes ``start`` to ``stop`` in one request, all of them.
 
     Raises:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remote_models.errors import IntegrityError, StoreUnavailableError
-from remote_models.storage import Location, TransferSettings, read_all, read_chunks
+from remote_models.storage import Buffer, Location, TransferSettings, read_all, read_chunks
 from remote_models.storage._memory import MemoryStore
 
 DATA = bytes(number * 7 % 251 for number in range(4096))
@@ -47,7 +47,7 @@ class RecordingStore(MemoryStore):
         return self._data[start:stop]
 
 
-def gather(chunks: Iterator[bytes], received: bytearray) -> None:
+def gather(chunks: Iterator[Buffer], received: bytearray) -> None:
     for chunk in chunks:
         received += chunk
 
@@ -55,7 +55,7 @@ def gather(chunks: Iterator[bytes], received: bytearray) -> None:
 sizes = st.integers(min_value=1, max_value=len(DATA))
 settings = st.builds(
     TransferSettings,
-    chunk_size=st.integers(min_value=41, max_value=5000),
+    max_request=st.integers(min_value=41, max_value=5000),
     max_concurrency=st.integers(min_value=1, max_value=20),
 )
 
@@ -65,10 +65,10 @@ def test_any_chunks_give_the_same_bytes(size: int, settings: TransferSettings) -
     store = RecordingStore(DATA[:size])
     chunks = list(read_chunks(store, LOCATION, size, settings=settings))
     assert b"".join(chunks) == DATA[:size]
-    assert all(len(chunk) == settings.chunk_size for chunk in chunks[:-1])
+    assert all(len(chunk) == settings.request_size for chunk in chunks[:-1])
     assert sorted(store.ranges) == [
-        (start, min(start + settings.chunk_size, size))
-        for start in range(0, size, settings.chunk_size)
+        (start, min(start + settings.request_size, size))
+        for start in range(0, size, settings.request_size)
     ]
 
 
@@ -103,7 +103,7 @@ def test_read_all_of_any_size(size: int) -> None:
 @pytest.mark.parametrize("concurrency", [1, 3, 16])
 def test_no_more_than_asked_for_at_once(concurrency: int) -> None:
     store = RecordingStore(DATA, delay=0.002)
-    settings = TransferSettings(chunk_size=100, max_concurrency=concurrency)
+    settings = TransferSettings(max_request=100, max_concurrency=concurrency)
     assert b"".join(read_chunks(store, LOCATION, len(DATA), settings=settings)) == DATA
     assert store.most_at_once <= concurrency
     assert (store.most_at_once > 1) == (concurrency > 1)
@@ -111,8 +111,8 @@ def test_no_more_than_asked_for_at_once(concurrency: int) -> None:
 
 def test_what_is_not_consumed_is_not_read() -> None:
     store = RecordingStore(DATA)
-    settings = TransferSettings(chunk_size=10, max_concurrency=4)
-    chunks: Iterator[bytes] = read_chunks(store, LOCATION, len(DATA), settings=settings)
+    settings = TransferSettings(max_request=10, max_concurrency=4)
+    chunks: Iterator[Buffer] = read_chunks(store, LOCATION, len(DATA), settings=settings)
     assert next(chunks) == DATA[:10]
     time.sleep(0.05)
     assert len(store.ranges) <= 5
@@ -122,7 +122,7 @@ def test_what_is_not_consumed_is_not_read() -> None:
 
 def test_no_thread_outlives_the_read() -> None:
     before = threading.active_count()
-    settings = TransferSettings(chunk_size=10, max_concurrency=8)
+    settings = TransferSettings(max_request=10, max_concurrency=8)
     list(read_chunks(RecordingStore(DATA), LOCATION, len(DATA), settings=settings))
     with pytest.raises(StoreUnavailableError):
         list(read_chunks(RecordingStore(DATA, broken_at=900), LOCATION, 4096, settings=settings))

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from remote_models.errors import IntegrityError, ModelNotFoundError
 from remote_models.storage import (
+    Buffer,
     ByteRange,
     Location,
     PinnedFile,
-    PlanSettings,
-    RangeSettings,
     Store,
+    TransferSettings,
     open_store,
     read_ranges,
 )
@@ -45,16 +45,24 @@ RANGES = st.lists(
     max_size=12,
 )
 SETTINGS = st.builds(
-    RangeSettings,
-    plan=st.builds(
-        PlanSettings,
-        max_gap=st.integers(0, 50),
-        max_waste=st.sampled_from([0.0, 0.25, 1.0]),
-        max_request=st.integers(1, 300),
-    ),
+    TransferSettings,
+    max_gap=st.integers(0, 50),
+    max_waste=st.sampled_from([0.0, 0.25, 1.0]),
+    max_request=st.integers(1, 300),
     max_concurrency=st.integers(1, 5),
-    memory_budget=st.integers(0, 600),
+    memory_budget=st.integers(1, 600),
 )
+
+
+class Received:
+    """Keeps what comes, in whatever thread."""
+
+    def __init__(self) -> None:
+        self.data: dict[int, bytes] = {}
+
+    def __call__(self, number: int, data: memoryview) -> None:
+        assert number not in self.data
+        self.data[number] = bytes(data)
 
 
 class WatchedStore(Store):
@@ -70,7 +78,7 @@ class WatchedStore(Store):
 
     def read(
         self, location: Location, start: int, stop: int, *, version: str | None = None
-    ) -> bytes:
+    ) -> Buffer:
         with self._lock:
             self.under_way += 1
             self.begun += stop - start
@@ -94,51 +102,49 @@ def store() -> Iterator[Store]:
 @given(ranges=RANGES, options=SETTINGS)
 @settings(deadline=None)
 def test_every_range_comes_once_with_its_bytes(
-    store: Store, ranges: list[ByteRange], options: RangeSettings
+    store: Store, ranges: list[ByteRange], options: TransferSettings
 ) -> None:
     watched = WatchedStore(store)
-    found = list(read_ranges(watched, FILES, ranges, options))
-    assert sorted(index for index, _ in found) == list(range(len(ranges)))
-    for index, data in found:
-        each = ranges[index]
+    received = Received()
+    found = []
+    for number in read_ranges(watched, FILES, ranges, received, options):
+        assert number in received.data  # before it is handed out
+        found.append(number)
+    assert sorted(found) == list(range(len(ranges)))
+    for number, data in received.data.items():
+        each = ranges[number]
         assert data == CONTENT[each.file][each.start : each.stop]
     assert watched.most <= options.max_concurrency
 
 
 @given(ranges=RANGES)
 @settings(deadline=None)
-def test_defaults(store: Store, ranges: list[ByteRange]) -> None:
-    for index, data in read_ranges(store, FILES, ranges):
-        assert data == CONTENT[ranges[index].file][ranges[index].start : ranges[index].stop]
+def test_the_stores_own_settings_are_the_default(store: Store, ranges: list[ByteRange]) -> None:
+    watched = WatchedStore(store)
+    watched.transfer = TransferSettings(max_gap=0, max_request=1, max_concurrency=1)
+    received = Received()
+    assert len(list(read_ranges(watched, FILES, ranges, received))) == len(ranges)
+    assert watched.most <= 1
+    for number, data in received.data.items():
+        assert data == CONTENT[ranges[number].file][ranges[number].start : ranges[number].stop]
 
 
-def test_what_is_handed_out_is_nobody_elses(store: Store) -> None:
-    """Two equal ranges are two buffers."""
-    whole = ByteRange("a", 0, 512)
-    for _, data in read_ranges(store, FILES, [whole, whole]):
-        data[:] = bytes(512)
-    assert store.read(BASE.join("a"), 0, 512) == CONTENT["a"]
+APART = TransferSettings(max_gap=0, max_request=16, max_concurrency=4, memory_budget=1 << 20)
 
-
-APART = RangeSettings(
-    plan=PlanSettings(max_gap=0, max_request=16), max_concurrency=4, memory_budget=1 << 20
-)
+SIXTEENS = [ByteRange("a", start, start + 16) for start in range(0, 512, 16)]
 
 
 def test_requests_are_under_way_at_once_but_not_too_many(store: Store) -> None:
     watched = WatchedStore(store, pause=0.01)
-    list(read_ranges(watched, FILES, [ByteRange("a", 0, 512)], APART))
+    list(read_ranges(watched, FILES, SIXTEENS, Received(), APART))
     assert watched.most == 4
 
 
 def test_memory_budget_holds_back_requests(store: Store) -> None:
-    ranges = [ByteRange("a", start, start + 16) for start in range(0, 512, 16)]
-    options = RangeSettings(
-        plan=PlanSettings(max_gap=0, max_request=16), max_concurrency=16, memory_budget=50
-    )
+    options = TransferSettings(max_gap=0, max_request=16, max_concurrency=16, memory_budget=50)
     watched = WatchedStore(store, pause=0.001)
     handed_out = 0
-    for _ in read_ranges(watched, FILES, ranges, options):
+    for _ in read_ranges(watched, FILES, SIXTEENS, Received(), options):
         assert watched.begun - handed_out <= 50
         handed_out += 16
         if handed_out == 256:
@@ -149,19 +155,18 @@ def test_memory_budget_holds_back_requests(store: Store) -> None:
 
 
 def test_one_request_may_exceed_the_budget_alone(store: Store) -> None:
-    options = RangeSettings(
-        plan=PlanSettings(max_gap=0, max_request=100), max_concurrency=16, memory_budget=10
-    )
+    options = TransferSettings(max_gap=0, max_request=100, memory_budget=10)
     watched = WatchedStore(store, pause=0.001)
-    ((_, data),) = read_ranges(watched, FILES, [ByteRange("a", 0, 512)], options)
-    assert data == CONTENT["a"]
+    received = Received()
+    hundreds = [ByteRange("a", start, min(start + 100, 512)) for start in range(0, 512, 100)]
+    list(read_ranges(watched, FILES, hundreds, received, options))
+    assert b"".join(received.data[number] for number in range(6)) == CONTENT["a"]
     assert watched.most == 1
 
 
 def test_who_stops_asking_stops_the_requests(store: Store) -> None:
     watched = WatchedStore(store, pause=0.005)
-    ranges = [ByteRange("a", start, start + 16) for start in range(0, 512, 16)]
-    reading = read_ranges(watched, FILES, ranges, APART)
+    reading = read_ranges(watched, FILES, SIXTEENS, Received(), APART)
     next(reading)
     reading.close()  # type: ignore[attr-defined]  # a generator
     begun = watched.begun
@@ -170,15 +175,39 @@ def test_who_stops_asking_stops_the_requests(store: Store) -> None:
     assert watched.begun == begun < 512
 
 
+def test_what_the_receiver_raises_ends_the_reading(store: Store) -> None:
+    def refuse(number: int, _data: memoryview) -> None:
+        if number == 3:
+            raise IntegrityError("not these", where=str(number))
+
+    watched = WatchedStore(store)
+    reading = read_ranges(watched, FILES, SIXTEENS, refuse, APART)
+    assert [next(reading) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(IntegrityError, match="3: not these"):
+        next(reading)
+    assert watched.begun < 512
+    assert watched.under_way == 0
+
+
 @pytest.mark.parametrize("count", [1, 3])
 def test_short_file_is_an_integrity_error(store: Store, count: int) -> None:
     ranges = [ByteRange("b", 200, 257 + 20 * number) for number in range(count)]
-    options = RangeSettings(plan=PlanSettings(max_request=20))
+    options = TransferSettings(max_request=20)
     with pytest.raises(IntegrityError, match=r"memory://ranges/b: .*expected bytes"):
-        list(read_ranges(store, FILES, ranges, options))
+        list(read_ranges(store, FILES, ranges, Received(), options))
 
 
 def test_missing_file_is_named(store: Store) -> None:
     files = {"x": PinnedFile(location=BASE.join("x"))}
     with pytest.raises(ModelNotFoundError, match="memory://ranges/x"):
-        list(read_ranges(store, files, [ByteRange("x", 0, 1)]))
+        list(read_ranges(store, files, [ByteRange("x", 0, 1)], Received()))
+
+
+def test_a_mapped_file_is_not_read(store: Store) -> None:
+    watched = WatchedStore(store)
+    mapped = memoryview(CONTENT["a"])
+    files = {"a": PinnedFile(location=BASE.join("a"), mapped=lambda a, b: mapped[a:b])}
+    received = Received()
+    list(read_ranges(watched, files, SIXTEENS, received, APART))
+    assert b"".join(received.data[number] for number in range(32)) == CONTENT["a"]
+    assert watched.begun == 0

@@ -1,0 +1,56 @@
+"""Settings of transfers: defaults, environment, and what follows from them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from remote_models.errors import ArgumentError
+from remote_models.storage import Location, TransferSettings, open_store
+
+MIB = 1024 * 1024
+
+
+@given(st.integers(1, 1000), st.integers(1, 1 << 34))
+def test_requests_fit_the_budget_unless_it_is_tiny(concurrency: int, budget: int) -> None:
+    settings = TransferSettings(max_concurrency=concurrency, memory_budget=budget)
+    assert settings.request_size <= settings.max_request
+    assert settings.request_size >= MIB // 4
+    assert settings.request_size * concurrency <= max(budget, concurrency * MIB // 4)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("1", 1), ("128MiB", 128 * MIB), ("1 GB", 10**9), ("2k", 2000), ("3gib", 3 << 30)],
+)
+def test_environment(text: str, size: int) -> None:
+    environ = {"REMOTE_MODELS_MEMORY_BUDGET": text, "REMOTE_MODELS_MAX_CONCURRENCY": "5"}
+    expected = TransferSettings(max_concurrency=5, memory_budget=size)
+    assert TransferSettings.from_environment(environ) == expected
+    assert TransferSettings.from_environment({}) == TransferSettings()
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "many", "1.5GB", "1TB"])
+@pytest.mark.parametrize("name", ["MEMORY_BUDGET", "MAX_CONCURRENCY"])
+def test_nonsense_in_the_environment_is_named(name: str, text: str) -> None:
+    with pytest.raises(ArgumentError, match=f"REMOTE_MODELS_{name}.*positive") as error:
+        TransferSettings.from_environment({f"REMOTE_MODELS_{name}": text})
+    assert repr(text) in str(error.value)
+
+
+@pytest.mark.parametrize("value", [0, -1, True, 1.5, "4"])
+def test_nonsense_in_an_argument_is_named(value: object) -> None:
+    with pytest.raises(ArgumentError, match=r"TransferSettings\.max_concurrency"):
+        TransferSettings(max_concurrency=value)  # type: ignore[arg-type]
+
+
+def test_a_store_takes_the_argument_before_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    location = Location.parse("memory://settings")
+    monkeypatch.setenv("REMOTE_MODELS_MAX_CONCURRENCY", "3")
+    assert open_store(location).transfer.max_concurrency == 3
+    own = TransferSettings(max_concurrency=2)
+    assert open_store(location, own).transfer == own
+    assert open_store(location).transfer.max_concurrency == 3
