@@ -20,12 +20,14 @@ import keras
 from keras.src.backend.common import global_state
 from keras.src.saving import saving_lib, serialization_lib
 
+from remote_models.frameworks._lent_array import LentArray
+
 if TYPE_CHECKING:
     import numpy as np
 
     from remote_models.frameworks._framework import TensorStream
 
-__all__ = ["build_and_load", "load_state"]
+__all__ = ["LoadingScope", "build_and_load", "load_state"]
 
 _UNINITIALIZED = "uninitialized_variables"
 
@@ -48,7 +50,7 @@ def build_and_load(
         ValueError, TypeError: as Keras raises them.
     """
     loading = _Loading(tensors, skip_mismatch=False)
-    with _LoadingScope():
+    with LoadingScope():
         model = saving_lib._model_from_config(  # noqa: SLF001 - see the module
             json.dumps(architecture), custom_objects, False, safe_mode
         )
@@ -105,7 +107,7 @@ class _Loading:
             )
 
 
-class _LoadingScope(keras.StatelessScope):  # type: ignore[misc]  # Keras ships no types
+class LoadingScope(keras.StatelessScope):  # type: ignore[misc]  # Keras ships no types
     """Inside, new variables wait for a value, and the first one assigned is theirs.
 
     On exit, variables that got none run their initialisers.
@@ -169,7 +171,7 @@ class _TensorStore(saving_lib.H5IOStore):  # type: ignore[misc]  # Keras ships n
         stream = self._stream_with(key)
         while key not in self._arrived:
             arrived, array = next(stream)
-            self._arrived[arrived] = array
+            self._arrived[arrived] = LentArray.of(array)
         self._used.add(key)
         return self._arrived[key]
 
