@@ -89,8 +89,8 @@ def adopt(
     folder = ArtifactFolder(store=store, location=location, layout=layout)
     infos = {path: store.head(folder.file(path)) for path in sorted(found)}
     sizes = {path: info.size for path, info in infos.items()}
-    what = RemoteModel(folder, stored=None, files=sizes).recognise()
-    index, documents = _index(folder, sizes, what)
+    what = RemoteModel(folder, stored=None, infos=infos).recognise()
+    index, documents = _index(folder, infos, what)
     hashers = ArtifactHasher(index.tensors)
     meter = ProgressMeter("adopt", str(location), sum(sizes.values()), progress)
     files = [_read(folder, path, info, hashers, meter) for path, info in infos.items()]
@@ -142,14 +142,16 @@ def _producer(what: Recognition) -> Mapping[str, str]:
 
 
 def _index(
-    folder: ArtifactFolder, sizes: Mapping[str, int], what: Recognition
+    folder: ArtifactFolder, infos: Mapping[str, ObjectInfo], what: Recognition
 ) -> tuple[Index, Sequence[StoredDocument]]:
     from remote_models.formats.indexing import find_documents, index_artifact
 
     def open_file(path: str) -> IO[bytes]:
-        return open_reader(folder.store, folder.file(path), sizes[path])
+        info = infos[path]
+        return open_reader(folder.store, folder.file(path), info.size, etag=info.etag)
 
     name, where = folder.location.name, str(folder)
+    sizes = {path: info.size for path, info in infos.items()}
     index = index_artifact(what, sizes, open_file, name=name, where=where)
     return index, find_documents(what.format, sizes, open_file, name=name, where=where)
 
@@ -164,7 +166,7 @@ def _read(
     """Hash a file that must be, from before its index was made, one and the same."""
     hasher = hashers.of_file(path)
     location = folder.file(path)
-    for chunk in read_chunks(folder.store, location, before.size):
+    for chunk in read_chunks(folder.store, location, before.size, etag=before.etag):
         hasher.update(chunk)
         meter.advance(len(chunk))
     after = folder.store.head(location)

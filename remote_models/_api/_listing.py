@@ -53,7 +53,7 @@ def list_models(url: URL, *, storage_options: StorageOptions | None = None) -> l
     """
     location = Location.parse(url, storage_options)
     store = open_store(location)
-    sizes = store.list(location)
+    sizes = {path: info.size for path, info in store.list(location).items()}
     if not sizes:
         _refuse_missing_bucket(store, location)
         raise ModelNotFoundError(

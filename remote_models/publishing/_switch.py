@@ -13,7 +13,7 @@ from remote_models.manifest import Layout, Manifest, StoredManifest
 from remote_models.publishing._earlier import EarlierArtifact
 from remote_models.publishing._stage import parents_of
 from remote_models.remote_model import manifest_location
-from remote_models.storage import Location, Publication, Store
+from remote_models.storage import CommittedFile, Location, Publication, Store
 
 __all__ = ["Switch"]
 
@@ -70,11 +70,11 @@ class Switch:
         """Remember a file that becomes visible now, or has an uncertain fate if that fails."""
         self._attempted.append(location)
 
-    def record(self, location: Location, version: str | None) -> None:
+    def record(self, location: Location, committed: CommittedFile) -> None:
         """Remember a file that has become visible."""
         self._committed.append(location)
-        if version is not None:
-            self._versions[location.path] = version
+        if committed.version is not None:
+            self._versions[location.path] = committed.version
 
     def make_directories(self) -> None:
         """Make the folders without a file, and those around them."""

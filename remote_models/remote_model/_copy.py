@@ -12,7 +12,7 @@ from remote_models.digest import format_digest
 from remote_models.errors import IntegrityError, ModelNotFoundError
 from remote_models.manifest import FileEntry, Manifest
 from remote_models.remote_model._folder import ArtifactFolder
-from remote_models.storage import ProgressCallback, ProgressMeter, read_chunks
+from remote_models.storage import Buffer, ProgressCallback, ProgressMeter, read_chunks
 
 __all__ = ["copy_unverified", "copy_verified", "empty_directory"]
 
@@ -71,19 +71,27 @@ def _copy_version(
 def copy_unverified(
     folder: ArtifactFolder,
     files: Mapping[str, int],
+    etags: Mapping[str, str],
     directory: Path,
     progress: ProgressCallback | None,
 ) -> list[str]:
     """Copy files for which nothing vouches into an empty directory.
 
+    Args:
+        folder: Where they lie.
+        files: Their relative paths and sizes.
+        etags: What the store said of each when its size was asked for, if it did.
+        directory: Where to put them.
+        progress: Told how many bytes have been read.
+
     Raises:
-        IntegrityError: a file is shorter than its size says.
+        IntegrityError: a file was replaced since, or is shorter than its size says.
         ModelNotFoundError: a file is missing.
     """
     meter = ProgressMeter("download", str(folder), sum(files.values()), progress)
     for path, size in files.items():
         with _counted_back(meter) as count:
-            chunks = read_chunks(folder.store, folder.file(path), size)
+            chunks = read_chunks(folder.store, folder.file(path), size, etag=etags.get(path))
             _write_file(directory / path, count(chunks))
     return list(files)
 
@@ -91,11 +99,11 @@ def copy_unverified(
 @contextmanager
 def _counted_back(
     meter: ProgressMeter,
-) -> Iterator[Callable[[Iterator[bytes]], Iterator[bytes]]]:
+) -> Iterator[Callable[[Iterator[Buffer]], Iterator[Buffer]]]:
     """Count bytes as they pass, and take them back if the block fails."""
     passed = 0
 
-    def count(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    def count(chunks: Iterator[Buffer]) -> Iterator[Buffer]:
         nonlocal passed
         for chunk in chunks:
             passed += len(chunk)
@@ -109,7 +117,7 @@ def _counted_back(
         raise
 
 
-def _write_file(target: Path, chunks: Iterator[bytes]) -> str:
+def _write_file(target: Path, chunks: Iterator[Buffer]) -> str:
     """Write a new file and return the SHA-256 of what was written."""
     target.parent.mkdir(parents=True, exist_ok=True)
     hasher = hashlib.sha256()

@@ -22,7 +22,7 @@ from remote_models.manifest import (
     StoredManifest,
     parse_relative_path,
 )
-from remote_models.storage import Location, Store, read_all
+from remote_models.storage import Location, ObjectInfo, Store, read_all
 
 __all__ = [
     "find_files",
@@ -118,8 +118,8 @@ def _likely_layouts(location: Location) -> tuple[Layout, ...]:
     return Layout.DIRECTORY, Layout.FILE
 
 
-def find_files(store: Store, location: Location) -> tuple[Layout, Mapping[str, int]]:
-    """Find the files of an artifact that has no manifest, with their sizes.
+def find_files(store: Store, location: Location) -> tuple[Layout, Mapping[str, ObjectInfo]]:
+    """Find the files of an artifact that has no manifest.
 
     Raises:
         ModelNotFoundError: nothing is there.
@@ -127,38 +127,38 @@ def find_files(store: Store, location: Location) -> tuple[Layout, Mapping[str, i
     if not location.is_bucket and (file := _file(store, location)):
         return Layout.FILE, {**file, **_shards(store, location)}
     inside = store.list(location)
-    inside = {path: size for path, size in inside.items() if path != DIRECTORY_MANIFEST}
+    inside = {path: info for path, info in inside.items() if path != DIRECTORY_MANIFEST}
     if inside:
-        return Layout.DIRECTORY, {_checked(path): size for path, size in inside.items()}
+        return Layout.DIRECTORY, {_checked(path): info for path, info in inside.items()}
     if not location.is_bucket and (files := _checkpoint(store, location)):
         return Layout.FILE, files
     raise ModelNotFoundError("no model is stored here", where=str(location), hint="Check the URL")
 
 
-def _file(store: Store, location: Location) -> Mapping[str, int]:
+def _file(store: Store, location: Location) -> Mapping[str, ObjectInfo]:
     try:
-        return {location.name: store.head(location).size}
+        return {location.name: store.head(location)}
     except ModelNotFoundError:
         return {}
 
 
-def _checkpoint(store: Store, location: Location) -> Mapping[str, int]:
+def _checkpoint(store: Store, location: Location) -> Mapping[str, ObjectInfo]:
     """Return the files of a checkpoint whose prefix ``location`` is."""
     around = store.list_names(location.parent, location.name)
     return {
-        name: size
-        for name, size in around.items()
+        name: info
+        for name, info in around.items()
         if name[len(location.name) :].startswith((".index", ".data-"))
     }
 
 
-def _shards(store: Store, location: Location) -> Mapping[str, int]:
+def _shards(store: Store, location: Location) -> Mapping[str, ObjectInfo]:
     """Return the shards beside a ``.weights.json`` map, which are part of its artifact."""
     if not location.name.endswith(".weights.json"):
         return {}
     content = read_all(store, location, limit=MAX_MANIFEST_BYTES)
     names = shard_names(io.BytesIO(content), where=str(location))
-    return {name: store.head(location.parent.join(name)).size for name in names}
+    return {name: store.head(location.parent.join(name)) for name in names}
 
 
 def _checked(path: str) -> RelativePath:

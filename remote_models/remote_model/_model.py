@@ -30,7 +30,14 @@ from remote_models.remote_model._discovery import (
 )
 from remote_models.remote_model._folder import ArtifactFolder
 from remote_models.remote_model._verify import VerifyReport, verify_files
-from remote_models.storage import Location, ProgressCallback, Store, open_reader, open_store
+from remote_models.storage import (
+    Location,
+    ObjectInfo,
+    ProgressCallback,
+    Store,
+    open_reader,
+    open_store,
+)
 
 if TYPE_CHECKING:
     from remote_models.formats.indexing import Index
@@ -61,7 +68,7 @@ class RemoteModel:
         folder: ArtifactFolder,
         *,
         stored: StoredManifest | None,
-        files: Mapping[str, int],
+        infos: Mapping[str, ObjectInfo],
         pinned: str | None = None,
         manifest_at: Location | None = None,
         verify: bool = True,
@@ -71,7 +78,9 @@ class RemoteModel:
         self._pinned = pinned
         self._manifest_at = manifest_at
         self._verify = verify
-        self.files = files
+        self.files = {path: info.size for path, info in infos.items()}
+        # Only of files for which no manifest vouches.
+        self._etags = {path: info.etag for path, info in infos.items() if info.etag}
 
     @classmethod
     def open(
@@ -109,16 +118,16 @@ class RemoteModel:
                     where=str(location),
                     expected=manifest_digest,
                 )
-            layout, files = find_files(store, location)
+            layout, infos = find_files(store, location)
             folder = ArtifactFolder(store=store, location=location, layout=layout)
-            return cls(folder, stored=None, files=files, verify=verify)
+            return cls(folder, stored=None, infos=infos, verify=verify)
         layout, stored = found
         if manifest_digest is not None:
             stored = pin_manifest(stored, manifest_digest, str(location))
         return cls(
             ArtifactFolder(store=store, location=location, layout=layout),
             stored=stored,
-            files={entry.path: entry.size for entry in stored.candidates[0].files},
+            infos={e.path: ObjectInfo(size=e.size) for e in stored.candidates[0].files},
             pinned=manifest_digest,
             manifest_at=manifest_at,
             verify=verify,
@@ -179,6 +188,7 @@ class RemoteModel:
             self.files,
             self.manifest,
             self._index_now,
+            etags=self._etags,
             verify=self._verify,
         )
 
@@ -248,7 +258,7 @@ class RemoteModel:
             IncompleteModelError: only an unfinished save is here.
         """
         if self._stored is None:
-            return copy_unverified(self._folder, self.files, directory, progress)
+            return copy_unverified(self._folder, self.files, self._etags, directory, progress)
         stored = self._stored
         for attempt in range(1, _ATTEMPTS + 1):
             failures: list[RemoteModelsError] = []
@@ -312,7 +322,12 @@ class RemoteModel:
         return _reopen, (self.location, digest, self._manifest_at, self._verify)
 
     def _open_file(self, path: str) -> IO[bytes]:
-        return open_reader(self._folder.store, self.file_location(path), self.files[path])
+        return open_reader(
+            self._folder.store,
+            self.file_location(path),
+            self.files[path],
+            etag=self._etags.get(path),
+        )
 
     def _index_now(self) -> Index:
         from remote_models.formats.indexing import index_artifact

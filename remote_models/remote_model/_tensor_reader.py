@@ -55,6 +55,7 @@ class TensorReader:
         store: Where the files are.
         files: Where each file lies.
         versions: The object versions that the manifest pins, by path.
+        etags: What the store said of the files for which no manifest vouches, by path.
         block_size: Bytes per block of the digests.
         verify: Whether bytes that nothing vouches for are refused.
     """
@@ -64,6 +65,7 @@ class TensorReader:
     store: Store
     files: Mapping[str, Location]
     versions: Mapping[str, str]
+    etags: Mapping[str, str]
     block_size: int
     verify: bool
     _maps: dict[str, memoryview | None] = field(default_factory=dict, repr=False)
@@ -181,6 +183,7 @@ class TensorReader:
             path: PinnedFile(
                 location=self.files[path],
                 version=versions.get(path),
+                etag=self.etags.get(path),
                 mapped=self._map_of(path),
             )
             for path in {each.file for each in ranges}
@@ -193,6 +196,8 @@ class TensorReader:
 
     def _map_of(self, path: str) -> Callable[[int, int], memoryview] | None:
         """Return what reads a file out of memory, where the store can map it."""
+        if path in self.etags:
+            return None  # nothing would tell that somebody writes into the file
         if path not in self._maps:
             self._maps[path] = self.store.map(self.files[path])
         whole = self._maps[path]

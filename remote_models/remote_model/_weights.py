@@ -246,6 +246,7 @@ def open_weights(
     manifest: Manifest | None,
     index_now: Callable[[], Index],
     *,
+    etags: Mapping[str, str],
     verify: bool,
 ) -> Weights:
     """Return the weights of an artifact, from its manifest or from an index made now.
@@ -256,6 +257,7 @@ def open_weights(
         files: Their relative paths.
         manifest: What vouches for them, if there is a manifest.
         index_now: Builds the index where there is none.
+        etags: What the store said of the files when the index was made from them.
         verify: Whether bytes that nothing vouches for are refused.
 
     Raises:
@@ -269,6 +271,7 @@ def open_weights(
         store=folder.store,
         files={path: folder.file(path) for path in files},
         versions={e.path: e.version for e in manifest.files if e.version} if manifest else {},
+        etags=etags,
         block_size=(manifest.block_size if manifest else 0) or 1,
         verify=verify,
     )

@@ -11,6 +11,7 @@ import errno
 from remote_models.errors import (
     AccessDeniedError,
     BucketNotFoundError,
+    IntegrityError,
     ModelExistsError,
     ModelNotFoundError,
     ReadOnlyStoreError,
@@ -21,7 +22,7 @@ from remote_models.errors import (
 )
 from remote_models.storage._location import Location
 
-__all__ = ["translate"]
+__all__ = ["missing_parent", "replaced", "translate"]
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _UNREACHABLE = {errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN}
@@ -66,6 +67,15 @@ def translate(error: Exception, location: Location) -> Exception | None:
     if isinstance(error, OSError):
         return StorageError(str(error) or type(error).__name__, where=where)
     return None
+
+
+def replaced(location: Location) -> IntegrityError:
+    """Return the error for an object that is not the one that was opened."""
+    return IntegrityError(
+        "the file was replaced while it was being read",
+        where=str(location),
+        hint="Open the model again",
+    )
 
 
 def missing_parent(location: Location) -> BucketNotFoundError:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import json
 import secrets
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, ClassVar, Protocol, cast
 from urllib.parse import quote
@@ -31,10 +32,10 @@ from remote_models.errors import (
     StorageError,
     StoreUnavailableError,
 )
-from remote_models.storage._errors import translate
+from remote_models.storage._errors import replaced, translate
 from remote_models.storage._location import Location
-from remote_models.storage._staging import StagedFile
-from remote_models.storage._store import ObjectInfo, Store
+from remote_models.storage._staging import CommittedFile, StagedFile
+from remote_models.storage._store import Buffer, ObjectInfo, Store
 
 __all__ = ["GCSStagedFile", "GCSStore"]
 
@@ -87,7 +88,7 @@ class _GCSFileSystem(Protocol):
 
 
 class GCSStore(Store):
-    """Buckets reached through gcsfs. Versions are GCS generations."""
+    """Buckets reached through gcsfs. Versions and etags are GCS generations."""
 
     credential_errors: ClassVar[tuple[type[Exception], ...]] = (google_auth.GoogleAuthError,)
 
@@ -100,13 +101,14 @@ class GCSStore(Store):
         pinned = {} if version is None else {"generation": version}
         with self.errors(location):
             found = self._gcs.call("GET", "b/{}/o/{}", bucket, key, json_out=True, **pinned)
-        return ObjectInfo(size=int(found["size"]), version=found.get("generation"))
+        generation = found.get("generation")
+        return ObjectInfo(size=int(found["size"]), version=generation, etag=generation)
 
-    def list_names(self, folder: Location, prefix: str) -> dict[str, int]:
+    def list_names(self, folder: Location, prefix: str) -> Mapping[str, ObjectInfo]:
         root = self._key(folder)
         with self.errors(folder):
             found = self._filesystem.find(root, prefix=prefix, maxdepth=1, detail=True)
-        return {path.rpartition("/")[2]: int(info["size"]) for path, info in found.items()}
+        return {path.rpartition("/")[2]: self._describe(info) for path, info in found.items()}
 
     def stage(self, location: Location, size: int, *, if_absent: bool = False) -> StagedFile:
         bucket, key, _ = self._gcs.split_path(self._key(location))
@@ -120,6 +122,18 @@ class GCSStore(Store):
                 return b""  # the object ends before `start`
             raise
         return data
+
+    def _read_pinned(
+        self, location: Location, start: int, stop: int, version: str | None, etag: str
+    ) -> Buffer:
+        try:
+            return self._read(self._key(location), start, stop, etag)
+        except FileNotFoundError as error:
+            self.head(location)  # which says so if nothing at all is there any more
+            raise replaced(location) from error
+
+    def _describe(self, info: Mapping[str, Any]) -> ObjectInfo:
+        return ObjectInfo(size=int(info["size"]), etag=info.get("generation"))
 
     def _translate(self, error: Exception, location: Location) -> Exception | None:
         row = self._row(error, location)
@@ -186,7 +200,7 @@ class GCSStagedFile(StagedFile):
         while self._sent + _CHUNK < self._size and len(self._buffer) >= _CHUNK:
             self._send(_CHUNK)
 
-    def commit(self) -> str | None:
+    def commit(self) -> CommittedFile:
         if self._session is None:
             made = self._insert()
         else:
@@ -194,7 +208,7 @@ class GCSStagedFile(StagedFile):
             self._session = None
         self._buffer.clear()
         generation: str | None = made.get("generation")
-        return generation
+        return CommittedFile(version=generation, etag=generation)
 
     def discard(self) -> None:
         self._buffer.clear()

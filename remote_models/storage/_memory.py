@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import cast
+from typing import Any, cast
 
 from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
 
 from remote_models.storage._location import Location
-from remote_models.storage._staging import StagedFile
-from remote_models.storage._store import Store
+from remote_models.storage._staging import CommittedFile, StagedFile
+from remote_models.storage._store import ObjectInfo, Store
 
 __all__ = ["MemoryStagedFile", "MemoryStore"]
 
@@ -39,6 +40,11 @@ class MemoryStore(Store):
             with suppress(FileNotFoundError):  # another thread was faster
                 self._filesystem.rmdir(key)
 
+    def _describe(self, info: Mapping[str, Any]) -> ObjectInfo:
+        file = self._filesystem.store.get(info["name"])
+        etag = None if file is None else _etag(file)  # another thread may have deleted it
+        return ObjectInfo(size=int(info["size"]), etag=etag)
+
 
 class MemoryStagedFile(StagedFile):
     """Bytes kept aside until they are put into the dictionary."""
@@ -52,7 +58,7 @@ class MemoryStagedFile(StagedFile):
     def write(self, data: bytes | memoryview) -> None:
         self._file.write(data)
 
-    def commit(self) -> str | None:
+    def commit(self) -> CommittedFile:
         if self._key in self._filesystem.pseudo_dirs:
             raise IsADirectoryError(self._key)
         self._file.seek(0)
@@ -62,7 +68,12 @@ class MemoryStagedFile(StagedFile):
                 raise FileExistsError(self._key)
         else:
             self._filesystem.store[self._key] = self._file
-        return None
+        return CommittedFile(etag=_etag(self._file))
 
     def discard(self) -> None:
         """Nothing to do: the bytes were never put anywhere."""
+
+
+def _etag(file: MemoryFile) -> str:
+    """Name the bytes of a file: every write but one into its middle makes another object."""
+    return f"{id(file):x}-{file.modified.timestamp():f}-{file.size:x}"

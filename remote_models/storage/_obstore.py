@@ -16,7 +16,7 @@ from itertools import chain
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from obstore.exceptions import GenericError, InvalidPathError
+from obstore.exceptions import GenericError, InvalidPathError, PreconditionError
 from obstore.store import S3Store as Client
 
 from remote_models.errors import (
@@ -25,7 +25,7 @@ from remote_models.errors import (
     MissingDependencyError,
     StorageError,
 )
-from remote_models.storage._errors import translate
+from remote_models.storage._errors import replaced, translate
 from remote_models.storage._location import Location
 from remote_models.storage._obstore_errors import code_of, row_of
 from remote_models.storage._obstore_settings import S3Settings
@@ -37,10 +37,10 @@ from remote_models.storage._obstore_staging import (
 )
 from remote_models.storage._s3_codes import CREDENTIALS_HINT, OUT_OF_RANGE, pinning_version
 from remote_models.storage._staging import StagedFile
-from remote_models.storage._store import ObjectInfo, Store
+from remote_models.storage._store import Buffer, ObjectInfo, Store
 
 if TYPE_CHECKING:
-    from obstore import ObjectMeta
+    from obstore import GetOptions, ObjectMeta
     from obstore.store import ClientConfig, RetryConfig, S3Config, S3Credential
 
 __all__ = ["ObstoreStore", "is_forked"]
@@ -83,7 +83,10 @@ class ObstoreStore(Store):
 
     @cached_property
     def _other(self) -> Store | None:
-        return self._open_other()
+        other = self._open_other()
+        if other is not None:
+            other.transfer = self.transfer
+        return other
 
     def head(self, location: Location, *, version: str | None = None) -> ObjectInfo:
         with self.errors(location):
@@ -92,20 +95,22 @@ class ObstoreStore(Store):
                 found = client.head(key)
             else:
                 found = client.get(key, options={"version": version, "head": True}).meta
-        return ObjectInfo(size=found["size"], version=pinning_version(found["version"]))
+        return ObjectInfo(
+            size=found["size"], version=pinning_version(found["version"]), etag=found["e_tag"]
+        )
 
-    def list(self, location: Location) -> Mapping[str, int]:
+    def list(self, location: Location) -> Mapping[str, ObjectInfo]:
         def find(client: Client, folder: str) -> Iterable[ObjectMeta]:
             return chain.from_iterable(client.list(folder or None, chunk_size=1000))
 
         return self._list(location, find, lambda other: other.list(location))
 
-    def list_names(self, folder: Location, prefix: str) -> Mapping[str, int]:
+    def list_names(self, folder: Location, prefix: str) -> Mapping[str, ObjectInfo]:
         def find(client: Client, folder: str) -> Iterable[ObjectMeta]:
             return client.list_with_delimiter(folder or None)["objects"]
 
         found = self._list(folder, find, lambda other: other.list_names(folder, prefix))
-        return {name: size for name, size in found.items() if name.startswith(prefix)}
+        return {name: info for name, info in found.items() if name.startswith(prefix)}
 
     def delete(self, location: Location) -> None:
         with self.errors(location):
@@ -128,18 +133,37 @@ class ObstoreStore(Store):
             )  # fmt: skip
         return ObstoreStagedFile(client, key, size, if_absent=if_absent)
 
-    def _read(self, key: str, start: int, stop: int, version: str | None) -> bytes:
+    def _read(self, key: str, start: int, stop: int, version: str | None) -> Buffer:
         client, key = self._place(key)
         try:
             if version is None:
-                return bytes(client.get_range(key, start=start, end=stop))
-            return bytes(
-                client.get(key, options={"range": (start, stop), "version": version}).bytes()
-            )
+                return memoryview(client.get_range(key, start=start, end=stop))
+            options: GetOptions = {"range": (start, stop), "version": version}
+            return memoryview(client.get(key, options=options).bytes())
         except GenericError as error:
             if code_of(error) == OUT_OF_RANGE:
                 return b""  # the object ends before `start`
             raise
+
+    def _read_pinned(
+        self, location: Location, start: int, stop: int, version: str | None, etag: str
+    ) -> Buffer:
+        client, key = self._place(self._key(location))
+        options: GetOptions = {"range": (start, stop), "if_match": etag}
+        if version is not None:
+            options["version"] = version
+        try:
+            answer = client.get(key, options=options)
+            data = memoryview(answer.bytes())
+        except PreconditionError as error:
+            raise replaced(location) from error
+        except GenericError as error:
+            if code_of(error) == OUT_OF_RANGE:
+                return b""  # the object ends before `start`
+            raise
+        if answer.meta["e_tag"] != etag:  # a store that does not know If-Match
+            raise replaced(location)
+        return data
 
     def _key(self, location: Location) -> str:
         if location.is_bucket:
@@ -164,14 +188,17 @@ class ObstoreStore(Store):
         self,
         folder: Location,
         find: Callable[[Client, str], Iterable[ObjectMeta]],
-        instead: Callable[[Store], Mapping[str, int]],
-    ) -> Mapping[str, int]:
-        """Return the relative path and size of what ``find`` finds below ``folder``."""
+        instead: Callable[[Store], Mapping[str, ObjectInfo]],
+    ) -> Mapping[str, ObjectInfo]:
+        """Return what ``find`` finds below ``folder``, by its relative path."""
         with self.errors(folder):
             client, key = self._place(folder.path)
             cut = len(key) + 1 if key else 0
             try:
-                found = {each["path"][cut:]: each["size"] for each in find(client, key)}
+                found = {
+                    each["path"][cut:]: ObjectInfo(size=each["size"], etag=each["e_tag"])
+                    for each in find(client, key)
+                }
             except InvalidPathError:
                 if self._other is None:
                     raise
@@ -183,7 +210,7 @@ class ObstoreStore(Store):
         # obstore drops the slash at the end of the empty objects that some programs
         # put into place as folders.
         folders = {str(parent) for name in found for parent in PurePosixPath(name).parents}
-        return {name: size for name, size in found.items() if size or name not in folders}
+        return {name: info for name, info in found.items() if info.size or name not in folders}
 
     def _translate(self, error: Exception, location: Location) -> Exception | None:
         row = row_of(error, has_credentials=self._settings.source != "instance")

@@ -10,7 +10,7 @@ from obstore.store import S3Store as Client
 
 from remote_models.storage._location import Location
 from remote_models.storage._s3_codes import pinning_version
-from remote_models.storage._staging import StagedFile
+from remote_models.storage._staging import CommittedFile, StagedFile
 from remote_models.storage._store import Store
 
 __all__ = ["LARGE", "MAX_PUT", "ObstoreStagedFile", "StagedElsewhere"]
@@ -45,7 +45,7 @@ class ObstoreStagedFile(StagedFile):
     def write(self, data: bytes | memoryview) -> None:
         self._spool.write(data)
 
-    def commit(self) -> str | None:
+    def commit(self) -> CommittedFile:
         self._spool.seek(0)
         if self._multipart:
             done = self._client.put(
@@ -63,7 +63,7 @@ class ObstoreStagedFile(StagedFile):
                 use_multipart=False,
             )
         self._spool.close()
-        return pinning_version(done["version"])
+        return CommittedFile(version=pinning_version(done["version"]), etag=done["e_tag"])
 
     def discard(self) -> None:
         self._spool.close()
@@ -81,7 +81,7 @@ class StagedElsewhere(StagedFile):
         with self._store.errors(self._location):
             self._staged.write(data)
 
-    def commit(self) -> str | None:
+    def commit(self) -> CommittedFile:
         with self._store.errors(self._location):
             return self._staged.commit()
 

@@ -9,7 +9,7 @@ from typing import Self
 
 from remote_models.errors import AccessDeniedError, IntegrityError, StorageError
 from remote_models.storage._location import Location
-from remote_models.storage._staging import StagedFile
+from remote_models.storage._staging import CommittedFile, StagedFile
 from remote_models.storage._store import Store
 
 __all__ = ["Publication"]
@@ -57,14 +57,14 @@ class Publication:
 
     def commit(
         self,
-        on_commit: Callable[[Location, str | None], None],
+        on_commit: Callable[[Location, CommittedFile], None],
         *,
         on_attempt: Callable[[Location], None] = lambda _location: None,
     ) -> None:
         """Make the files visible one after the other.
 
         Args:
-            on_commit: Called after each file with its location and store version.
+            on_commit: Called after each file with its location and what the store calls it.
             on_attempt: Called before each file with its location. When an error
                 follows other than ModelExistsError, the file may be visible or not.
 
@@ -75,9 +75,9 @@ class Publication:
             location, staged = self._staged[0]
             on_attempt(location)
             with self._errors(location):
-                version = staged.commit()
+                committed = staged.commit()
             del self._staged[0]
-            on_commit(location, version)
+            on_commit(location, committed)
 
     def discard(self) -> None:
         """Drop every file that is not committed, even if one of them resists."""

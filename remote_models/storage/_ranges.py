@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from remote_models.storage._location import Location
 from remote_models.storage._plan import ByteRange, Request, plan_requests
+from remote_models.storage._retry import RetryPolicy
 from remote_models.storage._settings import TransferSettings
 from remote_models.storage._store import Store
 from remote_models.storage._transfer import read_exactly
@@ -65,7 +66,7 @@ def read_ranges(
 
     def carry_out(request: Request) -> None:
         wanted = request.range
-        view = _read(store, files[wanted.file], wanted)
+        view = _read(store, files[wanted.file], wanted, settings.retry)
         for number in request.members:
             start = ranges[number].start - wanted.start
             receive(number, view[start : start + ranges[number].size])
@@ -74,12 +75,19 @@ def read_ranges(
         yield from request.members
 
 
-def _read(store: Store, file: PinnedFile, wanted: ByteRange) -> memoryview:
+def _read(store: Store, file: PinnedFile, wanted: ByteRange, retry: RetryPolicy) -> memoryview:
     if file.mapped is not None:
         return file.mapped(wanted.start, wanted.stop)
-    return memoryview(
-        read_exactly(store, file.location, wanted.start, wanted.stop, file.version, file.etag)
+    data = read_exactly(
+        store,
+        file.location,
+        wanted.start,
+        wanted.stop,
+        version=file.version,
+        etag=file.etag,
+        retry=retry,
     )
+    return memoryview(data)
 
 
 def _in_parallel(

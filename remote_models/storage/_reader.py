@@ -18,21 +18,25 @@ _MAX_BLOCKS = 64
 """Blocks that are kept (16 MiB): who walks a file's structure comes back to the same places."""
 
 
-def open_reader(store: Store, location: Location, size: int) -> IO[bytes]:
+def open_reader(
+    store: Store, location: Location, size: int, *, etag: str | None = None
+) -> IO[bytes]:
     """Open an object of ``size`` bytes for reading, by requests for blocks of it.
 
     Meant for the structure of a file, which is small and scattered. Nothing checks
-    the bytes.
+    the bytes; with ``etag`` they are those of one and the same object, or reading
+    raises an IntegrityError.
     """
-    return cast("IO[bytes]", _RangeReader(store, location, size))
+    return cast("IO[bytes]", _RangeReader(store, location, size, etag))
 
 
 class _RangeReader(io.RawIOBase):
-    def __init__(self, store: Store, location: Location, size: int) -> None:
+    def __init__(self, store: Store, location: Location, size: int, etag: str | None) -> None:
         super().__init__()
         self._store = store
         self._location = location
         self._size = size
+        self._etag = etag
         self._position = 0
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
 
@@ -77,9 +81,15 @@ class _RangeReader(io.RawIOBase):
         end = first + 1
         while end * _BLOCK < stop and end not in self._blocks and end - first < _MAX_BLOCKS:
             end += 1
-        data = self._store.read(self._location, first * _BLOCK, min(end * _BLOCK, self._size))
+        data = self._read(first * _BLOCK, min(end * _BLOCK, self._size))
         for number in range(first, end):
             start = (number - first) * _BLOCK
             self._blocks[number] = data[start : start + _BLOCK]
         while len(self._blocks) > _MAX_BLOCKS:
             self._blocks.popitem(last=False)
+
+    def _read(self, start: int, stop: int) -> bytes:
+        def read() -> bytes:
+            return bytes(self._store.read(self._location, start, stop, etag=self._etag))
+
+        return self._store.transfer.retry.retried(read)

@@ -1,8 +1,8 @@
 """S3 and what speaks its protocol, through s3fs.
 
 The only place that knows s3fs beyond fsspec's interface: ``call_s3``,
-``split_path``, ``cat_file(version_id=)`` and the exceptions of botocore that
-come through. Tried with s3fs 2024.6 to 2026.9. The operations are those of the
+``split_path``, ``loop``, ``cat_file(version_id=)`` and the exceptions of botocore
+that come through. Tried with s3fs 2024.6 to 2026.9. The operations are those of the
 Amazon S3 API Reference (PutObject, CreateMultipartUpload, UploadPart,
 CompleteMultipartUpload, HeadObject), which promise that an object appears whole
 or not at all.
@@ -11,31 +11,33 @@ or not at all.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Protocol, cast
 
 import aiohttp
 from botocore import exceptions as boto
+from fsspec.asyn import sync
 
 from remote_models.errors import (
     ArgumentError,
     CredentialsError,
     StoreUnavailableError,
 )
-from remote_models.storage._errors import translate
+from remote_models.storage._errors import replaced, translate
 from remote_models.storage._location import Location
 from remote_models.storage._s3_codes import (
     BY_CODE,
     CREDENTIALS_HINT,
     ENDPOINT_HINT,
+    FAILED_PRECONDITIONS,
     OUT_OF_RANGE,
     Row,
     pinning_version,
 )
-from remote_models.storage._staging import StagedFile
-from remote_models.storage._store import ObjectInfo, Store
+from remote_models.storage._staging import CommittedFile, StagedFile
+from remote_models.storage._store import Buffer, ObjectInfo, Store
 
 __all__ = ["S3StagedFile", "S3Store"]
 
@@ -65,6 +67,8 @@ _BY_TYPE: tuple[tuple[type[Exception], Row], ...] = (
 class _S3FileSystem(Protocol):
     """What this module uses of ``s3fs.S3FileSystem``."""
 
+    loop: Any
+
     def call_s3(self, method: str, **kwargs: Any) -> dict[str, Any]: ...
     def split_path(self, path: str) -> tuple[str, str, str | None]: ...
 
@@ -81,13 +85,15 @@ class S3Store(Store):
         pinned = {} if version is None else {"VersionId": version}
         with self.errors(location):
             found = self._s3.call_s3("head_object", Bucket=bucket, Key=key, **pinned)
-        return ObjectInfo(size=int(found["ContentLength"]), version=_version(found))
+        return ObjectInfo(
+            size=int(found["ContentLength"]), version=_version(found), etag=found.get("ETag")
+        )
 
-    def list_names(self, folder: Location, prefix: str) -> dict[str, int]:
+    def list_names(self, folder: Location, prefix: str) -> Mapping[str, ObjectInfo]:
         root = self._key(folder)
         with self.errors(folder):
             found = self._filesystem.find(root, prefix=prefix, maxdepth=1, detail=True)
-        return {path.rpartition("/")[2]: int(info["size"]) for path, info in found.items()}
+        return {path.rpartition("/")[2]: self._describe(info) for path, info in found.items()}
 
     def stage(self, location: Location, size: int, *, if_absent: bool = False) -> StagedFile:
         bucket, key, _ = self._s3.split_path(self._key(location))
@@ -109,6 +115,31 @@ class S3Store(Store):
             if _code(error) in (OUT_OF_RANGE, "416"):
                 return b""  # the object ends before `start`
             raise
+        return data
+
+    def _read_pinned(
+        self, location: Location, start: int, stop: int, version: str | None, etag: str
+    ) -> Buffer:
+        bucket, key, _ = self._s3.split_path(self._key(location))
+        pinned = {} if version is None else {"VersionId": version}
+        try:
+            answer = self._s3.call_s3(
+                "get_object",
+                Bucket=bucket,
+                Key=key,
+                Range=f"bytes={start}-{stop - 1}",
+                IfMatch=etag,
+                **pinned,
+            )
+            data: bytes = sync(self._s3.loop, _whole, answer["Body"])
+        except OSError as error:
+            if _code(error) in FAILED_PRECONDITIONS:
+                raise replaced(location) from error
+            if _code(error) in (OUT_OF_RANGE, "416"):
+                return b""  # the object ends before `start`
+            raise
+        if answer.get("ETag") != etag:  # a store that does not know If-Match
+            raise replaced(location)
         return data
 
     def _translate(self, error: Exception, location: Location) -> Exception | None:
@@ -149,13 +180,13 @@ class S3StagedFile(StagedFile):
             del self._buffer[: self._part_size]
             self._send(part)
 
-    def commit(self) -> str | None:
+    def commit(self) -> CommittedFile:
         if self._upload_id is None:
             done = self._s3.call_s3(
                 "put_object", Body=bytes(self._buffer), **self._address, **self._condition
             )
             self._buffer.clear()
-            return _version(done)
+            return CommittedFile(version=_version(done), etag=done.get("ETag"))
         if self._buffer:
             self._send(bytes(self._buffer))
             self._buffer.clear()
@@ -169,7 +200,7 @@ class S3StagedFile(StagedFile):
         )
         self._upload_id = None
         self._close_pool()
-        return _version(done)
+        return CommittedFile(version=_version(done), etag=done.get("ETag"))
 
     def discard(self) -> None:
         self._buffer.clear()
@@ -203,6 +234,13 @@ class S3StagedFile(StagedFile):
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None
+
+
+async def _whole(body: Any) -> Any:
+    try:
+        return await body.read()
+    finally:
+        body.close()
 
 
 def _version(response: dict[str, Any]) -> str | None:

@@ -15,8 +15,8 @@ from remote_models.errors import (
 )
 
 __all__ = [
-    "BY_CODE", "CREDENTIALS_HINT", "DENIED", "ENDPOINT_HINT", "EXISTS", "OUT_OF_RANGE", "Row",
-    "pinning_version",
+    "BY_CODE", "CREDENTIALS_HINT", "DENIED", "ENDPOINT_HINT", "EXISTS", "FAILED_PRECONDITIONS",
+    "OUT_OF_RANGE", "Row", "pinning_version",
 ]  # fmt: skip
 
 CREDENTIALS_HINT = (
@@ -31,6 +31,9 @@ _DENIED_HINT = (
 
 OUT_OF_RANGE = "InvalidRange"
 """The code for a range that begins behind the object's end."""
+
+FAILED_PRECONDITIONS = ("PreconditionFailed", "412")
+"""The codes for a request that was to be done on a condition, which does not hold."""
 
 Row = tuple[type[RemoteModelsError], str, str | None]
 """An error of ours, its message and its hint."""
@@ -60,7 +63,7 @@ BY_CODE: Mapping[str, Row] = {
         DENIED,
     ),
     **dict.fromkeys(
-        ("PreconditionFailed", "412", "ConditionalRequestConflict"),
+        (*FAILED_PRECONDITIONS, "ConditionalRequestConflict"),
         EXISTS,
     ),
     **dict.fromkeys(

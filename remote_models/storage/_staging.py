@@ -5,12 +5,27 @@ from __future__ import annotations
 import shutil
 import tempfile
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 from fsspec import AbstractFileSystem
 
-__all__ = ["SpooledStagedFile", "StagedFile"]
+__all__ = ["CommittedFile", "SpooledStagedFile", "StagedFile"]
 
 _SPOOL_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CommittedFile:
+    """What a store says of the bytes that it has just made visible.
+
+    Attributes:
+        version: The store's name for these bytes, where it keeps versions.
+        etag: What ``head`` says of the object for as long as these bytes are there;
+            ``None`` where the store does not say it in the same step.
+    """
+
+    version: str | None = None
+    etag: str | None = None
 
 
 class StagedFile(ABC):
@@ -24,8 +39,8 @@ class StagedFile(ABC):
         """Append ``data``. The caller may reuse a buffer once this returns."""
 
     @abstractmethod
-    def commit(self) -> str | None:
-        """Make the file visible in one step, and return the store's version of it, if any.
+    def commit(self) -> CommittedFile:
+        """Make the file visible in one step, and return what the store calls it.
 
         Raises:
             FileExistsError: it was staged ``if_absent`` and something is there.
@@ -52,14 +67,14 @@ class SpooledStagedFile(StagedFile):
     def write(self, data: bytes | memoryview) -> None:
         self._spool.write(data)
 
-    def commit(self) -> str | None:
+    def commit(self) -> CommittedFile:
         if self._if_absent and self._filesystem.exists(self._key):
             raise FileExistsError(self._key)
         self._spool.seek(0)
         with self._filesystem.open(self._key, "wb") as target:
             shutil.copyfileobj(self._spool, target, _SPOOL_BYTES)
         self._spool.close()
-        return None
+        return CommittedFile()
 
     def discard(self) -> None:
         self._spool.close()

@@ -6,15 +6,26 @@ import errno
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from fsspec import AbstractFileSystem
 
-from remote_models.storage._errors import translate
+from remote_models.errors import RemoteModelsError
+from remote_models.storage._errors import replaced, translate
 from remote_models.storage._location import Location
+from remote_models.storage._settings import TransferSettings
 from remote_models.storage._staging import SpooledStagedFile, StagedFile
 
-__all__ = ["ObjectInfo", "Store", "absence_as_such"]
+__all__ = ["Buffer", "ObjectInfo", "Store", "absence_as_such"]
+
+Buffer = bytes | memoryview
+"""What a read returns; a view only where that saves a copy."""
+
+_ETAGS = ("ETag", "etag", "e_tag", "md5", "Content-MD5", "Digest", "generation")
+"""Under which names filesystems of fsspec give what changes with an object's bytes."""
+
+_TIMES = ("mtime", "LastModified", "last_modified", "Last-Modified", "modified")
+"""What is left without: the second in which an object was written, or a part of it."""
 
 
 @contextmanager
@@ -32,11 +43,15 @@ class ObjectInfo:
 
     Attributes:
         size: Its length in bytes.
-        version: The store's name for these bytes, where it keeps versions.
+        version: The store's name for these bytes, where it keeps versions; a listing
+            does not tell it.
+        etag: Some text that is another one when other bytes are put into their place;
+            ``None`` where the store has nothing of the kind.
     """
 
     size: int
     version: str | None = None
+    etag: str | None = None
 
 
 class Store:
@@ -48,9 +63,12 @@ class Store:
 
     Attributes:
         credential_errors: What making the filesystem raises when credentials are no good.
+        transfer: How much a transfer to or from this store may take.
     """
 
     credential_errors: ClassVar[tuple[type[Exception], ...]] = ()
+
+    transfer = TransferSettings()
 
     def __init__(self, filesystem: AbstractFileSystem) -> None:
         self._filesystem = filesystem
@@ -65,21 +83,34 @@ class Store:
             info = self._filesystem.info(self._key(location))
             if info["type"] != "file":
                 raise FileNotFoundError(location.path)
-            return ObjectInfo(size=int(info["size"]))
+            return self._describe(info)
 
     def read(
-        self, location: Location, start: int, stop: int, *, version: str | None = None
-    ) -> bytes:
+        self,
+        location: Location,
+        start: int,
+        stop: int,
+        *,
+        version: str | None = None,
+        etag: str | None = None,
+    ) -> Buffer:
         """Read bytes ``start`` to ``stop`` (not included) in one request.
 
         Returns fewer bytes where the object ends earlier, none where it ends
         before ``start``. ``version`` asks for those bytes that the store once
-        named so; a store without versions ignores it.
+        named so; a store without versions ignores it. With ``etag``, bytes of
+        another object than the one of which ``head`` said it are refused.
+
+        Raises:
+            ModelNotFoundError: nothing is there.
+            IntegrityError: ``etag`` is that of an object which has been replaced.
         """
         if start >= stop:
             return b""
         with self.errors(location), absence_as_such():
-            return self._read(self._key(location), start, stop, version)
+            if etag is None:
+                return self._read(self._key(location), start, stop, version)
+            return self._read_pinned(location, start, stop, version, etag)
 
     def map(self, location: Location) -> memoryview | None:
         """Return a file mapped into memory, private to this process, or ``None``.
@@ -89,8 +120,8 @@ class Store:
         """
         return None
 
-    def list(self, location: Location) -> Mapping[str, int]:
-        """Return the relative path and size of every object below ``location``.
+    def list(self, location: Location) -> Mapping[str, ObjectInfo]:
+        """Return every object below ``location``, by its relative path.
 
         An absent folder is an empty one, as object stores have it.
         """
@@ -101,12 +132,12 @@ class Store:
             except FileNotFoundError:
                 return {}
         return {
-            path[len(root) :].lstrip("/"): int(info["size"])
+            path[len(root) :].lstrip("/"): self._describe(info)
             for path, info in found.items()
             if path.startswith(f"{root.rstrip('/')}/") and info["type"] == "file"
         }
 
-    def list_names(self, folder: Location, prefix: str) -> Mapping[str, int]:
+    def list_names(self, folder: Location, prefix: str) -> Mapping[str, ObjectInfo]:
         """Return the objects directly in ``folder`` whose name starts with ``prefix``."""
         with self.errors(folder):
             try:
@@ -115,7 +146,7 @@ class Store:
                 return {}
         names = {entry["name"].rpartition("/")[2]: entry for entry in entries}
         return {
-            name: int(entry["size"])
+            name: self._describe(entry)
             for name, entry in names.items()
             if name.startswith(prefix) and entry["type"] == "file"
         }
@@ -151,6 +182,8 @@ class Store:
         """Translate errors of the filesystem, naming ``location``."""
         try:
             yield
+        except RemoteModelsError:
+            raise
         except Exception as error:
             translated = self._translate(error, location)
             if translated is None:
@@ -161,9 +194,35 @@ class Store:
         key: str = self._filesystem._strip_protocol(location.url)
         return key
 
-    def _read(self, key: str, start: int, stop: int, version: str | None) -> bytes:
+    def _read(self, key: str, start: int, stop: int, version: str | None) -> Buffer:
         data: bytes = self._filesystem.cat_file(key, start=start, end=stop)
         return data
 
+    def _read_pinned(
+        self, location: Location, start: int, stop: int, version: str | None, etag: str
+    ) -> Buffer:
+        """Read bytes of the object that ``etag`` names, or raise an IntegrityError.
+
+        A look after the read is enough: no etag comes back once it has gone.
+        """
+        data = self._read(self._key(location), start, stop, version)
+        if self.head(location, version=version).etag != etag:
+            raise replaced(location)
+        return data
+
+    def _describe(self, info: Mapping[str, Any]) -> ObjectInfo:
+        """Take what the filesystem says of a file."""
+        return ObjectInfo(size=int(info["size"]), etag=_etag(info))
+
     def _translate(self, error: Exception, location: Location) -> Exception | None:
         return translate(error, location)
+
+
+def _etag(info: Mapping[str, Any]) -> str | None:
+    for name in _ETAGS:
+        if info.get(name):
+            return str(info[name])
+    for name in _TIMES:
+        if info.get(name) is not None:
+            return f"{info[name]}-{info['size']}"
+    return None

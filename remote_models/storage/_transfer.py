@@ -6,8 +6,10 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from remote_models.errors import IntegrityError
+from remote_models.errors import IntegrityError, StoreUnavailableError
+from remote_models.storage._errors import replaced
 from remote_models.storage._location import Location
+from remote_models.storage._retry import RetryPolicy
 from remote_models.storage._settings import TransferSettings
 from remote_models.storage._store import Buffer, Store
 
@@ -32,9 +34,16 @@ def read_chunks(
             one which has been replaced.
     """
     settings = settings or store.transfer
+
+    def read(start: int, stop: int) -> Buffer:
+        return read_exactly(
+            store, location, start, stop, version=version, etag=etag, retry=settings.retry
+        )
+
     if size == 0:
         # An empty file that is missing must not pass for present.
-        store.head(location, version=version)
+        if store.head(location, version=version).etag != etag and etag is not None:
+            raise replaced(location)
         return
     ranges = [
         (start, min(start + settings.request_size, size))
@@ -43,16 +52,14 @@ def read_chunks(
     most = max(settings.memory_budget // settings.request_size, 1)
     workers = min(settings.max_concurrency, most, len(ranges))
     if len(ranges) == 1:
-        yield read_exactly(store, location, *ranges[0], version, etag)
+        yield read(*ranges[0])
         return
     with ThreadPoolExecutor(workers, thread_name_prefix="remote_models") as pool:
         waiting = iter(ranges)
         flying: deque[Future[Buffer]] = deque()
         try:
             for start, stop in waiting:
-                flying.append(
-                    pool.submit(read_exactly, store, location, start, stop, version, etag)
-                )
+                flying.append(pool.submit(read, start, stop))
                 if len(flying) == workers:
                     yield flying.popleft().result()
             while flying:
@@ -68,13 +75,19 @@ def read_all(store: Store, location: Location, *, limit: int, version: str | Non
     Raises:
         IntegrityError: it has more than ``limit`` bytes.
     """
-    first = store.read(location, 0, _FIRST_READ, version=version)
+
+    def read(start: int, stop: int) -> Buffer:
+        return store.transfer.retry.retried(
+            lambda: store.read(location, start, stop, version=version)
+        )
+
+    first = read(0, _FIRST_READ)
     if len(first) < _FIRST_READ:
         return bytes(first)
     parts = [first]
     total = len(first)
     while total <= limit:
-        part = store.read(location, total, total + 8 * _FIRST_READ, version=version)
+        part = read(total, total + 8 * _FIRST_READ)
         parts.append(part)
         total += len(part)
         if len(part) < 8 * _FIRST_READ:
@@ -83,19 +96,42 @@ def read_all(store: Store, location: Location, *, limit: int, version: str | Non
 
 
 def read_exactly(
-    store: Store, location: Location, start: int, stop: int, version: str | None
+    store: Store,
+    location: Location,
+    start: int,
+    stop: int,
+    *,
+    version: str | None = None,
+    etag: str | None = None,
+    retry: RetryPolicy | None = None,
 ) -> Buffer:
-    """Read bytes ``start`` to ``stop`` in one request, all of them.
+    """Read bytes ``start`` to ``stop``, all of them, in one request if nothing fails.
 
     Raises:
-        IntegrityError: the object ends earlier.
+        IntegrityError: the object ends earlier, or is not the one of ``etag``.
+        StorageError: the store refused, or failed again and again.
     """
-    data = store.read(location, start, stop, version=version)
-    if len(data) != stop - start:
-        raise IntegrityError(
-            "the file is shorter than its manifest says" if version is None else "truncated",
-            where=str(location),
-            expected=f"bytes {start} to {stop}",
-            found=f"{len(data)} bytes",
-        )
-    return data
+
+    def read() -> Buffer:
+        data = store.read(location, start, stop, version=version, etag=etag)
+        if len(data) != stop - start:
+            raise _cut_off(store, location, stop, version, f"{len(data)} bytes from {start} on")
+        return data
+
+    return (retry or store.transfer.retry).retried(read)
+
+
+def _cut_off(
+    store: Store, location: Location, stop: int, version: str | None, found: str
+) -> IntegrityError | StoreUnavailableError:
+    """Tell an answer that broke off from an object that ends too early."""
+    expected = f"bytes up to {stop}"
+    if store.head(location, version=version).size >= stop:
+        return StoreUnavailableError(
+            "the answer broke off", where=str(location), expected=expected, found=found,
+            hint="Try again",
+        )  # fmt: skip
+    return IntegrityError(
+        "the file is shorter than its manifest says" if version is None else "truncated",
+        where=str(location), expected=expected, found=found,
+    )  # fmt: skip

@@ -163,6 +163,6 @@ def snapshot(base: Location) -> Mapping[str, bytes]:
         return contents(Path(base.path))
     store = open_store(base)
     return {
-        path: store.read(base.join(path), 0, max(size, 1))
-        for path, size in store.list(base).items()
+        path: bytes(store.read(base.join(path), 0, max(info.size, 1)))
+        for path, info in store.list(base).items()
     }

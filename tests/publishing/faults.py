@@ -10,7 +10,7 @@ from enum import Enum
 import fsspec
 
 from remote_models.errors import StoreUnavailableError
-from remote_models.storage import Location, ObjectInfo, StagedFile, Store
+from remote_models.storage import Buffer, CommittedFile, Location, ObjectInfo, StagedFile, Store
 from remote_models.storage._local import LocalStagedFile
 from remote_models.storage._obstore_staging import StagedElsewhere
 from remote_models.storage._s3 import S3StagedFile
@@ -99,16 +99,22 @@ class FaultyStore(Store):
         return self._inner.head(location, version=version)
 
     def read(
-        self, location: Location, start: int, stop: int, *, version: str | None = None
-    ) -> bytes:
+        self,
+        location: Location,
+        start: int,
+        stop: int,
+        *,
+        version: str | None = None,
+        etag: str | None = None,
+    ) -> Buffer:
         self._plan.look()
-        return self._inner.read(location, start, stop, version=version)
+        return self._inner.read(location, start, stop, version=version, etag=etag)
 
-    def list(self, location: Location) -> Mapping[str, int]:
+    def list(self, location: Location) -> Mapping[str, ObjectInfo]:
         self._plan.look()
         return self._inner.list(location)
 
-    def list_names(self, folder: Location, prefix: str) -> Mapping[str, int]:
+    def list_names(self, folder: Location, prefix: str) -> Mapping[str, ObjectInfo]:
         self._plan.look()
         return self._inner.list_names(folder, prefix)
 
@@ -150,7 +156,7 @@ class FaultyStagedFile(StagedFile):
         with self._plan.operation(f"write {self._name}"):
             self._inner.write(data)
 
-    def commit(self) -> str | None:
+    def commit(self) -> CommittedFile:
         with self._plan.operation(f"commit {self._name}"):
             return self._inner.commit()
 

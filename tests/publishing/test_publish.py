@@ -39,6 +39,7 @@ from remote_models.manifest import Layout
 from remote_models.publishing import Artifact, publish
 from remote_models.remote_model import RemoteModel, VerifyReport, manifest_location
 from remote_models.storage import (
+    Buffer,
     Location,
     ObjectInfo,
     Publication,
@@ -68,7 +69,7 @@ def put(location: Location, data: bytes) -> None:
 
 
 def get(location: Location) -> bytes:
-    return open_store(location).read(location, 0, 1_000_000)
+    return bytes(open_store(location).read(location, 0, 1_000_000))
 
 
 def largest(content: Content) -> str:
@@ -583,18 +584,24 @@ class ByNameOnly(Store):
             yield
 
     def read(
-        self, location: Location, start: int, stop: int, *, version: str | None = None
-    ) -> bytes:
+        self,
+        location: Location,
+        start: int,
+        stop: int,
+        *,
+        version: str | None = None,
+        etag: str | None = None,
+    ) -> Buffer:
         self.requests.append(location.name)
-        return self._inner.read(location, start, stop, version=version)
+        return self._inner.read(location, start, stop, version=version, etag=etag)
 
     def head(self, location: Location, *, version: str | None = None) -> ObjectInfo:
         raise AccessDeniedError("no HEAD for you", where=str(location))
 
-    def list(self, location: Location) -> Mapping[str, int]:
+    def list(self, location: Location) -> Mapping[str, ObjectInfo]:
         raise AccessDeniedError("no listing for you", where=str(location))
 
-    def list_names(self, folder: Location, prefix: str) -> Mapping[str, int]:
+    def list_names(self, folder: Location, prefix: str) -> Mapping[str, ObjectInfo]:
         raise AccessDeniedError("no listing for you", where=str(folder))
 
 
@@ -638,8 +645,14 @@ class Blind(ByNameOnly):
     """Lets objects be written, and nothing else."""
 
     def read(
-        self, location: Location, start: int, stop: int, *, version: str | None = None
-    ) -> bytes:
+        self,
+        location: Location,
+        start: int,
+        stop: int,
+        *,
+        version: str | None = None,
+        etag: str | None = None,
+    ) -> Buffer:
         raise AccessDeniedError("no reading for you", where=str(location))
 
     def stage(self, location: Location, size: int, *, if_absent: bool = False):  # type: ignore[no-untyped-def]
@@ -670,9 +683,15 @@ def test_saving_needs_writing_alone(base: Location, content: Make, *, overwrite:
 def test_a_writer_who_may_not_delete_leaves_stale_files(base: Location) -> None:
     class NoDelete(Blind):
         def read(
-            self, location: Location, start: int, stop: int, *, version: str | None = None
-        ) -> bytes:
-            return self._inner.read(location, start, stop, version=version)
+            self,
+            location: Location,
+            start: int,
+            stop: int,
+            *,
+            version: str | None = None,
+            etag: str | None = None,
+        ) -> Buffer:
+            return self._inner.read(location, start, stop, version=version, etag=etag)
 
     location = base.join("model")
     save(location, directory("old"))

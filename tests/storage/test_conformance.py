@@ -30,7 +30,9 @@ from remote_models.errors import (
     StorageError,
 )
 from remote_models.storage import (
+    CommittedFile,
     Location,
+    ObjectInfo,
     Publication,
     Store,
     open_reader,
@@ -46,19 +48,33 @@ RANDOM = os.urandom(17 * MIB + 3)
 LARGE = 8 * MIB + 16
 """The size of an object in two parts."""
 
+COARSE_CLOCK = getattr(time, "CLOCK_REALTIME_COARSE", time.CLOCK_REALTIME)
+"""By which Linux stamps files (clock_gettime(2)); elsewhere the clock is fine enough."""
+
 NAMES = (
     "a:b", "a+b", "a b", " a ", "a%b", "a%20b", "a#b", "a#123", "a?b", "a[b]", "a*b", "a{0}b",
     "a&b=c", "a'b\"c", "a<b>|c", "a@b", "~a", ".a", "a.", "-a", "ünï-漢字", "😀", "a::b", "a$b",
 )  # fmt: skip
 
 
-def publish(store: Store, location: Location, data: bytes, *, if_absent: bool = False) -> Any:
-    """Write ``data`` as the library does, and return the store's version of it."""
-    versions: list[str | None] = []
+def commit(
+    store: Store, location: Location, data: bytes, *, if_absent: bool = False
+) -> CommittedFile:
+    """Write ``data`` as the library does, and return what the store calls it."""
+    committed: list[CommittedFile] = []
     with Publication(store, if_absent=if_absent) as publication:
         publication.stage(location, len(data), cut(data))
-        publication.commit(lambda _, version: versions.append(version))
-    return versions[0]
+        publication.commit(lambda _, each: committed.append(each))
+    return committed[0]
+
+
+def publish(store: Store, location: Location, data: bytes, *, if_absent: bool = False) -> Any:
+    """Write ``data`` as the library does, and return the store's version of it."""
+    return commit(store, location, data, if_absent=if_absent).version
+
+
+def sizes(found: Mapping[str, ObjectInfo]) -> Mapping[str, int]:
+    return {path: info.size for path, info in found.items()}
 
 
 def cut(data: bytes, size: int = 5 * MIB) -> Iterable[bytes]:
@@ -113,6 +129,9 @@ class StoreConformance(ABC):
 
     merges_slashes: ClassVar[str] = ""
     """Why ``a//b`` is ``a/b`` here; empty where they differ."""
+
+    tells_etags: ClassVar[bool] = True
+    """Whether a commit says under which etag the bytes are there."""
 
     names_buckets: ClassVar[bool] = True
     """Whether a missing bucket can be told from a missing object."""
@@ -217,12 +236,87 @@ class StoreConformance(ABC):
             file.seek(-4, os.SEEK_END)
             assert file.read() == RANDOM[2 * MIB - 4 : 2 * MIB]
 
+    # Etags.
+
+    def replace(self, location: Location, data: bytes) -> None:
+        """Put other bytes into the place of an object, as somebody else would."""
+        self.put(location, data)
+
+    def test_an_etag_stays_with_the_bytes(self, store: Store, base: Location) -> None:
+        self.put(base.join("folder/object"), b"0123456789")
+        etag = store.head(base.join("folder/object")).etag
+        assert etag
+        assert store.read(base.join("folder/object"), 2, 4) == b"23"
+        assert store.head(base.join("folder/object")).etag == etag
+        assert store.list(base.join("folder"))["object"].etag == etag
+        assert store.list_names(base.join("folder"), "o")["object"].etag == etag
+
+    def test_other_bytes_have_another_etag(self, store: Store, base: Location) -> None:
+        """Of equal length, and written at once."""
+        self.put(base.join("object"), b"first")
+        seen = set()
+        for number in range(10):
+            self.replace(base.join("object"), f"{number:5}".encode())
+            seen.add(store.head(base.join("object")).etag)
+        assert len(seen) == 10
+
+    @pytest.mark.parametrize("size", [0, 5, LARGE])
+    @pytest.mark.parametrize("if_absent", [False, True])
+    def test_a_commit_tells_the_etag(
+        self, store: Store, base: Location, size: int, *, if_absent: bool
+    ) -> None:
+        committed = commit(store, base.join("object"), RANDOM[:size], if_absent=if_absent)
+        found = store.head(base.join("object")).etag
+        assert committed.etag == (found if self.tells_etags else None)
+        again = commit(store, base.join("object"), b"x" * size)
+        assert again.etag is None or again.etag != committed.etag or size == 0
+
+    @pytest.mark.parametrize(("start", "stop"), [(0, 10), (3, 7), (3, 100), (10, 11), (1000, 2000)])
+    def test_pinned_read(self, store: Store, base: Location, start: int, stop: int) -> None:
+        location = base.join("object")
+        self.put(location, b"0123456789")
+        etag = store.head(location).etag
+        assert store.read(location, start, stop, etag=etag) == b"0123456789"[start:stop]
+        self.replace(location, b"abcdefghij")
+        with pytest.raises(IntegrityError, match=r"replaced .* Open the model again") as caught:
+            store.read(location, start, stop, etag=etag)
+        assert caught.value.where == str(location)
+        self.replace(location, b"longer than it was")
+        with pytest.raises(IntegrityError, match="replaced"):
+            store.read(location, start, stop, etag=etag)
+        store.delete(location)
+        with pytest.raises(ModelNotFoundError):
+            store.read(location, start, stop, etag=etag)
+
+    def test_pinned_chunks(self, store: Store, base: Location) -> None:
+        location = base.join("object")
+        self.put(location, RANDOM)
+        etag = store.head(location).etag
+        assert b"".join(read_chunks(store, location, len(RANDOM), etag=etag)) == RANDOM
+        self.replace(location, RANDOM[::-1])
+        with pytest.raises(IntegrityError, match="replaced"):
+            list(read_chunks(store, location, len(RANDOM), etag=etag))
+        self.replace(location, b"")
+        with pytest.raises(IntegrityError, match="replaced"):
+            list(read_chunks(store, location, 0, etag=etag))
+
+    def test_a_pinned_reader(self, store: Store, base: Location) -> None:
+        location = base.join("object")
+        self.put(location, RANDOM[: 2 * MIB])
+        etag = store.head(location).etag
+        with open_reader(store, location, 2 * MIB, etag=etag) as file:
+            assert file.read(3) == RANDOM[:3]
+            self.replace(location, RANDOM[: 2 * MIB][::-1])
+            file.seek(MIB)
+            with pytest.raises(IntegrityError, match="replaced"):
+                file.read(3)
+
     # Listing.
 
     def test_list(self, store: Store, base: Location) -> None:
         for key in ("model/a", "model/folder/b", "model/folder/c/d", "model2/e", "modelf", "f"):
             self.put(base.join(key), key.encode())
-        assert store.list(base.join("model")) == {"a": 7, "folder/b": 14, "folder/c/d": 16}
+        assert sizes(store.list(base.join("model"))) == {"a": 7, "folder/b": 14, "folder/c/d": 16}
 
     def test_list_of_an_absent_folder(self, store: Store, base: Location) -> None:
         self.put(base.join("absent2/object"), b"")
@@ -236,16 +330,16 @@ class StoreConformance(ABC):
         for key in ("run/ckpt.index", "run/ckpt.data-0", "run/ckpt/x", "run/other", "ckpt.far"):
             self.put(base.join(key), key.encode())
         found = store.list_names(base.join("run"), "ckpt")
-        assert found == {"ckpt.index": 14, "ckpt.data-0": 15}
+        assert sizes(found) == {"ckpt.index": 14, "ckpt.data-0": 15}
 
     def test_list_names_of_an_absent_folder(self, store: Store, base: Location) -> None:
         assert store.list_names(base.join("absent"), "a") == {}
 
     def test_what_was_just_listed_is_not_remembered(self, store: Store, base: Location) -> None:
-        assert store.list(base.join("folder")) == {}
+        assert sizes(store.list(base.join("folder"))) == {}
         self.put(base.join("folder/object"), b"hello")
-        assert store.list(base.join("folder")) == {"object": 5}
-        assert store.list_names(base.join("folder"), "o") == {"object": 5}
+        assert sizes(store.list(base.join("folder"))) == {"object": 5}
+        assert sizes(store.list_names(base.join("folder"), "o")) == {"object": 5}
 
     # Deleting.
 
@@ -427,7 +521,7 @@ class StoreConformance(ABC):
         def write_and_read(number: int) -> bytes:
             location = base.join(f"object-{number}")
             publish(store, location, bytes([number]) * 1000)
-            return store.read(location, 10, 20)
+            return bytes(store.read(location, 10, 20))
 
         with ThreadPoolExecutor(8) as pool:
             found = list(pool.map(write_and_read, range(24)))
@@ -445,8 +539,8 @@ class StoreConformance(ABC):
             assert self.objects(folder) == {name: b"hello"}
             assert store.head(location).size == 5
             assert store.read(location, 1, 3) == b"el"
-            assert store.list(folder) == {name: 5}
-            assert store.list_names(folder, name) == {name: 5}
+            assert sizes(store.list(folder)) == {name: 5}
+            assert sizes(store.list_names(folder, name)) == {name: 5}
             with pytest.raises(ModelExistsError):
                 publish(store, location, b"other", if_absent=True)
             store.delete(location)
@@ -470,9 +564,8 @@ class StoreConformance(ABC):
         publish(store, base.join("a//b"), b"two")
         publish(store, base.join("a/b"), b"one")
         assert self.objects(base) == {"a//b": b"two", "a/b": b"one"}
-        assert store.list(base.join("a")) == {"b": 3, "/b": 3} or store.list(base) == {
-            "a//b": 3, "a/b": 3
-        }  # fmt: skip
+        inside, around = store.list(base.join("a")), store.list(base)
+        assert sizes(inside) == {"b": 3, "/b": 3} or sizes(around) == {"a//b": 3, "a/b": 3}
         assert store.read(base.join("a//b").parent.join("b"), 0, 3) == b"two"
 
     # Folders.
@@ -531,6 +624,13 @@ class StoreConformance(ABC):
 class LocalConformance(StoreConformance):
     merges_slashes = "POSIX: several slashes are one"
 
+    def replace(self, location: Location, data: bytes) -> None:
+        """In place, which only the times tell; they follow the ticks of a clock."""
+        before = time.clock_gettime_ns(COARSE_CLOCK)
+        while time.clock_gettime_ns(COARSE_CLOCK) == before:
+            time.sleep(0.001)
+        self.put(location, data)
+
     @pytest.fixture
     def base(self, local_base: Location) -> Location:
         return local_base
@@ -557,6 +657,7 @@ class TestAnyFileSystem(LocalConformance):
 
     blind_to_races = "fsspec has no exclusive creation that every file system keeps"
     names_buckets = False
+    tells_etags = False
 
     @pytest.fixture
     def store(self, base: Location) -> Store:
@@ -564,6 +665,18 @@ class TestAnyFileSystem(LocalConformance):
 
 
 class TestLocalStore(LocalConformance):
+    def test_a_file_that_gets_its_old_time_back_is_another(
+        self, store: Store, base: Location
+    ) -> None:
+        location = base.join("object")
+        self.put(location, b"whole")
+        before, status = store.head(location), os.stat(location.path)
+        self.replace(location, b"DaMaG")
+        os.utime(location.path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        assert os.stat(location.path).st_mtime_ns == status.st_mtime_ns
+        assert store.head(location).size == before.size
+        assert store.head(location).etag != before.etag
+
     def test_folders_of_a_failed_publication_go(self, store: Store, base: Location) -> None:
         (Path(base.path) / "mine").mkdir()
         with Publication(store) as publication:
@@ -596,7 +709,7 @@ class TestLocalStore(LocalConformance):
         (Path(base.path) / "real").write_bytes(b"hello")
         (Path(base.path) / "link").symlink_to("real")
         assert store.read(base.join("link"), 0, 9) == b"hello"
-        assert store.list_names(base, "link") == {"link": 5}
+        assert sizes(store.list_names(base, "link")) == {"link": 5}
 
     def test_a_dangling_link_is_no_object(self, store: Store, base: Location) -> None:
         (Path(base.path) / "link").symlink_to("absent")

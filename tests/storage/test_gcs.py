@@ -26,7 +26,7 @@ from remote_models.errors import (
 )
 from remote_models.storage import Location, Publication
 from remote_models.storage._gcs import GCSStagedFile, GCSStore
-from remote_models.storage._staging import StagedFile
+from remote_models.storage._staging import CommittedFile, StagedFile
 
 CHUNK = 8 * 1024 * 1024
 SIZE = 2 * CHUNK + 5
@@ -114,7 +114,7 @@ def test_a_small_object_is_one_request(gcs: FakeGCS, size: int) -> None:
     file = staged(gcs, size)
     write(file, size)
     assert gcs.requests == []
-    assert file.commit() == "1"
+    assert file.commit() == CommittedFile(version="1", etag="1")
     assert gcs.requests == ["POST multipart"]
     assert len(gcs.objects["key"]) == size
 
@@ -124,7 +124,7 @@ def test_a_large_object_appears_with_its_last_chunk(gcs: FakeGCS, size: int) -> 
     file = staged(gcs, size)
     write(file, size)
     assert gcs.objects == {}
-    assert file.commit() == "7"
+    assert file.commit() == CommittedFile(version="7", etag="7")
     assert len(gcs.objects["key"]) == size
     assert gcs.sessions == {}
 

@@ -12,11 +12,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remote_models.errors import IntegrityError, StoreUnavailableError
-from remote_models.storage import Buffer, Location, TransferSettings, read_all, read_chunks
+from remote_models.storage import (
+    Buffer,
+    Location,
+    ObjectInfo,
+    TransferSettings,
+    read_all,
+    read_chunks,
+)
 from remote_models.storage._memory import MemoryStore
+from remote_models.storage._retry import RetryPolicy
 
 DATA = bytes(number * 7 % 251 for number in range(4096))
 LOCATION = Location.parse("memory://object")
+
+
+AT_ONCE = RetryPolicy(sleep=lambda _seconds: None)
+"""Nobody waits: nothing is said to the clock."""
 
 
 class RecordingStore(MemoryStore):
@@ -24,6 +36,7 @@ class RecordingStore(MemoryStore):
 
     def __init__(self, data: bytes, *, broken_at: int | None = None, delay: float = 0) -> None:
         super().__init__(MemoryFileSystem())
+        self.transfer = TransferSettings(retry=AT_ONCE)
         self._data = data
         self._broken_at = broken_at
         self._delay = delay
@@ -33,8 +46,14 @@ class RecordingStore(MemoryStore):
         self.most_at_once = 0
 
     def read(
-        self, location: Location, start: int, stop: int, *, version: str | None = None
-    ) -> bytes:
+        self,
+        location: Location,
+        start: int,
+        stop: int,
+        *,
+        version: str | None = None,
+        etag: str | None = None,
+    ) -> Buffer:
         with self._lock:
             self.ranges.append((start, stop))
             self._reading += 1
@@ -45,6 +64,9 @@ class RecordingStore(MemoryStore):
         if self._broken_at is not None and start <= self._broken_at < stop:
             raise StoreUnavailableError("gone", where=str(location))
         return self._data[start:stop]
+
+    def head(self, location: Location, *, version: str | None = None) -> ObjectInfo:
+        return ObjectInfo(size=len(self._data))
 
 
 def gather(chunks: Iterator[Buffer], received: bytearray) -> None:
@@ -57,6 +79,7 @@ settings = st.builds(
     TransferSettings,
     max_request=st.integers(min_value=41, max_value=5000),
     max_concurrency=st.integers(min_value=1, max_value=20),
+    retry=st.just(AT_ONCE),
 )
 
 

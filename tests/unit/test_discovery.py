@@ -12,13 +12,15 @@ import remote_models as rm
 from remote_models.errors import IntegrityError, ManifestError, ModelNotFoundError
 from remote_models.manifest import Layout
 from remote_models.remote_model import find_files, find_manifest
-from remote_models.storage import Location, ObjectInfo, Store
+from remote_models.storage import Location, ObjectInfo, Store, TransferSettings
 
 
 class Recorder:
     """A store that writes down every request and holds nothing but what a listing names."""
 
-    def __init__(self, listed: dict[str, int]) -> None:
+    transfer = TransferSettings()
+
+    def __init__(self, listed: dict[str, ObjectInfo]) -> None:
         self.asked: list[tuple[str, str]] = []
         self._listed = listed
 
@@ -30,7 +32,7 @@ class Recorder:
         self.asked.append(("read", location.path))
         raise ModelNotFoundError("nothing is stored here", where=str(location))
 
-    def list(self, location: Location) -> dict[str, int]:
+    def list(self, location: Location) -> dict[str, ObjectInfo]:
         self.asked.append(("list", location.path))
         return self._listed
 
@@ -39,10 +41,13 @@ class Recorder:
 @pytest.mark.parametrize("name", ["bucket", "bucket.keras"])
 def test_a_bucket_without_a_path_can_only_be_a_directory(scheme: str, name: str) -> None:
     location = Location.parse(f"{scheme}://{name}")
-    recorder = Recorder({"saved_model.pb": 3})
+    recorder = Recorder({"saved_model.pb": ObjectInfo(size=3, etag="e")})
     store = cast("Store", recorder)
     assert find_manifest(store, location) is None
-    assert find_files(store, location) == (Layout.DIRECTORY, {"saved_model.pb": 3})
+    assert find_files(store, location) == (
+        Layout.DIRECTORY,
+        {"saved_model.pb": ObjectInfo(size=3, etag="e")},
+    )
     assert {path for _, path in recorder.asked} == {f"{name}/manifest.json", name}
     assert ("head", name) not in recorder.asked
 

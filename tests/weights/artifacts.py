@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from remote_models.formats._crc32c import masked_crc32c
 from remote_models.manifest import FileEntry, Layout, Manifest, RelativePath, StoredManifest
 from remote_models.remote_model import ArtifactFolder, RemoteModel
-from remote_models.storage import Location, open_store
+from remote_models.storage import Location, ObjectInfo, open_store
 from remote_models.tensors import Piece, Role, StoredTensor
 
 __all__ = [
@@ -234,7 +234,7 @@ def opened(base: Location, manifest: Manifest, *, verify: bool = True) -> Remote
     return RemoteModel(
         folder,
         stored=StoredManifest(current=manifest),
-        files={entry.path: entry.size for entry in manifest.files},
+        infos={entry.path: ObjectInfo(size=entry.size) for entry in manifest.files},
         verify=verify,
     )
 

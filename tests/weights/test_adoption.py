@@ -24,7 +24,7 @@ from remote_models.errors import (
     UnsafeFormatError,
 )
 from remote_models.remote_model import manifest_location
-from remote_models.storage import Location, Store, open_reader, read_chunks
+from remote_models.storage import Buffer, Location, Store, open_reader, read_chunks
 from remote_models.testing import Emulator
 from weights.artifacts import SAMPLES, delete, flip, get, put, same
 from weights.counting_proxy import CountingProxy
@@ -139,7 +139,7 @@ def test_nobody_elses_manifest_is_replaced_in_a_race(
     theirs = location.with_suffix(".manifest.json")
     read = Store.read
 
-    def read_slowly(self: Store, *arguments: Any, **options: Any) -> bytes:
+    def read_slowly(self: Store, *arguments: Any, **options: Any) -> Buffer:
         put(theirs, b"theirs")
         return read(self, *arguments, **options)
 
@@ -151,9 +151,9 @@ def test_nobody_elses_manifest_is_replaced_in_a_race(
 
 
 def _after(read: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    def opened(*arguments: Any) -> Any:
+    def opened(*arguments: Any, **options: Any) -> Any:
         monkeypatch.setattr(Store, "read", read)
-        return open_reader(*arguments)
+        return open_reader(*arguments, **options)
 
     return opened
 
@@ -163,7 +163,7 @@ def test_a_file_that_changes_meanwhile_is_refused(
 ) -> None:
     location = uploaded("keras", memory_base, tmp_path)
 
-    def read_and_replace(*arguments: Any, **options: Any) -> Iterator[bytes]:
+    def read_and_replace(*arguments: Any, **options: Any) -> Iterator[Buffer]:
         yield from read_chunks(*arguments, **options)
         put(location, b"another model")
 
@@ -176,16 +176,16 @@ def test_a_file_that_changes_meanwhile_is_refused(
 def test_a_version_that_changes_meanwhile_is_refused(
     gcs_base: Location, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Equally long, and made after the index: only the store's version tells."""
+    """Equally long, and made after the index: only the store's etag tells."""
     location = uploaded("keras", gcs_base, tmp_path)
     content = get(location)
 
-    def replace_and_read(*arguments: Any, **options: Any) -> Iterator[bytes]:
+    def replace_and_read(*arguments: Any, **options: Any) -> Iterator[Buffer]:
         put(location, content[::-1])
         yield from read_chunks(*arguments, **options)
 
     monkeypatch.setattr("remote_models.adoption.read_chunks", replace_and_read)
-    with pytest.raises(IntegrityError, match="changed while it was read"):
+    with pytest.raises(IntegrityError, match="replaced while it was being read"):
         rm.adopt_model(str(location), storage_options=gcs_base.storage_options)
 
 

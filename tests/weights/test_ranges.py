@@ -77,7 +77,13 @@ class WatchedStore(Store):
         self.begun = 0
 
     def read(
-        self, location: Location, start: int, stop: int, *, version: str | None = None
+        self,
+        location: Location,
+        start: int,
+        stop: int,
+        *,
+        version: str | None = None,
+        etag: str | None = None,
     ) -> Buffer:
         with self._lock:
             self.under_way += 1
@@ -85,7 +91,7 @@ class WatchedStore(Store):
             self.most = max(self.most, self.under_way)
         time.sleep(self._pause)
         try:
-            return self._store.read(location, start, stop, version=version)
+            return self._store.read(location, start, stop, version=version, etag=etag)
         finally:
             with self._lock:
                 self.under_way -= 1

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from remote_models.storage import Location, Store, open_reader, open_store
+from remote_models.storage import Buffer, Location, Store, open_reader, open_store
 from remote_models.storage import _reader as module
 from weights.artifacts import put
 from weights.test_ranges import WatchedStore
@@ -33,10 +33,16 @@ class CountingStore(WatchedStore):
         self.requests: list[tuple[int, int]] = []
 
     def read(
-        self, location: Location, start: int, stop: int, *, version: str | None = None
-    ) -> bytes:
+        self,
+        location: Location,
+        start: int,
+        stop: int,
+        *,
+        version: str | None = None,
+        etag: str | None = None,
+    ) -> Buffer:
         self.requests.append((start, stop))
-        return super().read(location, start, stop, version=version)
+        return super().read(location, start, stop, version=version, etag=etag)
 
 
 @pytest.fixture(autouse=True)
