@@ -22,7 +22,7 @@ FLOORS: tuple[frozenset[str], ...] = (
         "_fields", "_strict_json", "_tensor_table", "_version",
         "digest", "documents", "errors", "manifest", "tensor_hashing", "tensors",
     }),
-    frozenset({"storage"}),
+    frozenset({"cache", "storage"}),
     frozenset({"formats"}),
     frozenset({"adoption", "publishing", "remote_model"}),
     frozenset({"frameworks"}),
@@ -67,6 +67,7 @@ ONLY_HERE: Mapping[str, frozenset[str]] = {
         {"storage._obstore", "storage._obstore_errors", "storage._obstore_staging"}
     ),
     "pickle": frozenset(),
+    "platformdirs": frozenset({"cache._settings"}),
     "requests": frozenset({"storage._gcs"}),
 }
 """Foreign packages, and the rooms or modules that alone may import them.

@@ -1,0 +1,1 @@
+"""Tests of the cache: files of models that were loaded before."""
