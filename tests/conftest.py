@@ -32,6 +32,16 @@ from remote_models.testing import (
 STORES = ("local", "memory", "s3", "gcs")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The cache of this session and of its children: no test touches that of the user."""
+    directory = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REMOTE_MODELS_CACHE", str(directory))
+        patch.delenv("REMOTE_MODELS_CACHE_SIZE", raising=False)
+        yield directory
+
+
 @pytest.fixture(scope="session")
 def seaweed() -> Iterator[Emulator]:
     """SeaweedFS: the S3 server that refuses. One for the session: it takes 3 s to start."""

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from remote_models._api._arguments import URL, Progress, StorageOptions
+from remote_models._api._caching import cache_for
 from remote_models._api._local_copy import (
     empty_directories_of,
     files_of,
@@ -102,6 +103,9 @@ def pull_model(
 ) -> list[Path]:
     """Copy an artifact to a local directory, verified; no framework is imported.
 
+    Files that a load has left in the cache of this machine are taken from there. None is
+    left there: what is pulled is on this machine already.
+
     Args:
         url: Where it was saved.
         directory: A directory that is new or empty, in one that exists. A directory
@@ -137,7 +141,10 @@ def pull_model(
     with temporary_directory(target.absolute().parent) as folder:
         copy = folder / "model"
         copy.mkdir()
-        paths = remote.download(copy, progress_callback(progress))
+        cache = cache_for(remote.location)
+        paths = remote.download(
+            copy, progress_callback(progress), cache=cache and cache.reading_only()
+        )
         if remote.manifest is not None:
             name = manifest_location(remote.location, remote.layout).name
             (copy / name).write_bytes(remote.manifest.to_bytes())

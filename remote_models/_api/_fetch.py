@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from remote_models._api._caching import cache_for
 from remote_models._api._local_copy import (
     LOCAL_NAMES,
     full_disk_named,
@@ -80,7 +81,7 @@ def fetched(remote: RemoteModel, progress: ProgressCallback | None) -> Iterator[
     artifact = None
     try:
         with full_disk_named(folder):
-            remote.download(folder, progress)
+            remote.download(folder, progress, cache=cache_for(remote.location))
             what = remote.recognise(folder)
             artifact = FetchedArtifact(
                 remote.location, what, _named_by_content(folder, remote, what), folder

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 from remote_models.digest import format_digest
 from remote_models.errors import IntegrityError, ModelNotFoundError
@@ -14,24 +15,92 @@ from remote_models.manifest import FileEntry, Manifest
 from remote_models.remote_model._folder import ArtifactFolder
 from remote_models.storage import Buffer, ProgressCallback, ProgressMeter, read_chunks
 
+if TYPE_CHECKING:
+    from remote_models.cache import Cache
+
 __all__ = ["copy_unverified", "copy_verified", "empty_directory"]
+
+_CACHE_CHUNK = 1024 * 1024
 
 
 def copy_verified(
-    folder: ArtifactFolder, manifest: Manifest, directory: Path, progress: ProgressCallback | None
-) -> list[str]:
+    folder: ArtifactFolder,
+    manifest: Manifest,
+    directory: Path,
+    progress: ProgressCallback | None,
+    cache: Cache | None,
+) -> None:
     """Copy what ``manifest`` names into an empty directory, checked on the way.
+
+    Files that are in the cache are copied from there, and checked as all others.
 
     Raises:
         IntegrityError: a byte differs from what the manifest vouches for.
         ModelNotFoundError: a file is missing.
     """
     meter = ProgressMeter("download", str(folder), manifest.total_size, progress)
+    if cache is not None:
+        cache = cache.prepare([(entry.sha256, entry.size) for entry in manifest.files], directory)
     for entry in manifest.files:
-        _copy_entry(folder, entry, directory / entry.path, meter)
+        target = directory / entry.path
+        if cache is None:
+            _copy_entry(folder, entry, target, meter)
+        else:
+            _copy_through(cache, folder, entry, target, meter)
     for path in manifest.empty_directories:
         (directory / path).mkdir(parents=True, exist_ok=True)
-    return [entry.path for entry in manifest.files]
+
+
+def _copy_through(
+    cache: Cache, folder: ArtifactFolder, entry: FileEntry, target: Path, meter: ProgressMeter
+) -> None:
+    """Copy a file from the cache, or from the store to here and to the cache."""
+    if _copy_cached(cache, entry, target, meter):
+        return
+    with cache.turn(entry.sha256, entry.size):
+        if _copy_cached(cache, entry, target, meter):  # another process was first
+            return
+        _copy_entry(folder, entry, target, meter)
+        # The copy that is needed comes first: where the disk is full, only the cache lacks it.
+        cache.add(entry.sha256, target)
+
+
+def _copy_cached(cache: Cache, entry: FileEntry, target: Path, meter: ProgressMeter) -> bool:
+    """Copy a file from the cache, and say whether it was there, unharmed.
+
+    It is a copy and no link, so that nobody who writes into it, or keeps it open for as
+    long as a model lives, has to do with the cache.
+    """
+    file = cache.open(entry.sha256, entry.size)
+    if file is None:
+        return False
+    with file:
+        try:
+            with _counted_back(meter) as count:
+                digest = _write_file(target, count(_chunks_of(file, entry)))
+                if digest != entry.sha256:
+                    raise _damaged(entry)
+        except IntegrityError:
+            cache.discard(entry.sha256)
+            return False
+    return True
+
+
+def _chunks_of(file: BinaryIO, entry: FileEntry) -> Iterator[Buffer]:
+    left = entry.size
+    while left:
+        try:
+            chunk = file.read(min(left, _CACHE_CHUNK))
+        except OSError as error:  # a bad sector
+            raise _damaged(entry) from error
+        if not chunk:
+            raise _damaged(entry)
+        left -= len(chunk)
+        yield chunk
+
+
+def _damaged(entry: FileEntry) -> IntegrityError:
+    return IntegrityError("the cache holds other bytes", where=entry.path)
 
 
 def _copy_entry(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -10,16 +9,10 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from remote_models.digest import parse_digest
-from remote_models.errors import (
-    IncompleteModelError,
-    IntegrityError,
-    ManifestError,
-    ModelNotFoundError,
-    RemoteModelsError,
-)
+from remote_models.errors import ManifestError
 from remote_models.formats import Format, Recognition, recognise_directory, recognise_file
 from remote_models.manifest import Layout, Manifest, StoredManifest
-from remote_models.remote_model._copy import copy_unverified, copy_verified, empty_directory
+from remote_models.remote_model._copy import copy_unverified
 from remote_models.remote_model._discovery import (
     find_files,
     find_manifest,
@@ -28,6 +21,7 @@ from remote_models.remote_model._discovery import (
     read_any_manifest,
     read_stored_manifest,
 )
+from remote_models.remote_model._download import copy_whole
 from remote_models.remote_model._folder import ArtifactFolder
 from remote_models.remote_model._verify import VerifyReport, verify_files
 from remote_models.storage import (
@@ -40,15 +34,11 @@ from remote_models.storage import (
 )
 
 if TYPE_CHECKING:
+    from remote_models.cache import Cache
     from remote_models.formats.indexing import Index
     from remote_models.remote_model._weights import Weights
 
 __all__ = ["RemoteModel"]
-
-_ATTEMPTS = 4
-"""Reads of an artifact that is being replaced meanwhile, before giving up."""
-
-_BACKOFF_SECONDS = 0.25
 
 
 class RemoteModel:
@@ -246,12 +236,25 @@ class RemoteModel:
         with open_file(name) as file:
             return recognise_file(file, where=where)
 
-    def download(self, directory: Path, progress: ProgressCallback | None = None) -> list[str]:
+    def download(
+        self,
+        directory: Path,
+        progress: ProgressCallback | None = None,
+        *,
+        cache: Cache | None = None,
+    ) -> list[str]:
         """Copy every file into ``directory``, which must be empty, and return their paths.
 
         Each file is checked against the manifest while it is copied. When the
         artifact is replaced meanwhile, the copy starts again with the new one: it
         is the old model, the new model or an error, never a mixture.
+
+        Args:
+            directory: An empty directory.
+            progress: Whom to tell how far it is.
+            cache: Where files may come from instead, and are kept. It is left out where
+                no manifest vouches for the bytes, and while a save is under way: then
+                only the store can tell which of the candidates is there.
 
         Raises:
             IntegrityError: a byte differs from what the manifest vouches for.
@@ -259,26 +262,11 @@ class RemoteModel:
         """
         if self._stored is None:
             return copy_unverified(self._folder, self.files, self._etags, directory, progress)
-        stored = self._stored
-        for attempt in range(1, _ATTEMPTS + 1):
-            failures: list[RemoteModelsError] = []
-            for manifest in stored.candidates:
-                try:
-                    paths = copy_verified(self._folder, manifest, directory, progress)
-                except (IntegrityError, ModelNotFoundError) as error:
-                    failures.append(error)
-                    empty_directory(directory)
-                else:
-                    self._settle(manifest)
-                    return paths
-            latest = self._reread()
-            if attempt == _ATTEMPTS or (latest == stored and not stored.pending):
-                raise self._failure(stored, failures[0])
-            if latest == stored:  # a save is under way; what is read before the pause would age
-                time.sleep(_BACKOFF_SECONDS * attempt)
-                latest = self._reread()
-            stored = latest
-        raise AssertionError("unreachable")
+        manifest = copy_whole(
+            self._folder, self._stored, directory, progress, reread=self._reread, cache=cache
+        )
+        self._settle(manifest)
+        return list(self.files)
 
     def verify(self, progress: ProgressCallback | None = None) -> VerifyReport:
         """Read every byte and compare it with the manifest; report all that differs.
@@ -366,21 +354,6 @@ class RemoteModel:
         if self._pinned is not None:
             return pin_manifest(stored, self._pinned, str(self.location))
         return stored
-
-    def _failure(self, stored: StoredManifest, failure: RemoteModelsError) -> RemoteModelsError:
-        if stored.pending:
-            return IncompleteModelError(
-                "a save was cut short here, or is still under way",
-                where=str(self.location),
-                hint="Wait for it, or save the model again with overwrite=True",
-            )
-        if isinstance(failure, ModelNotFoundError):
-            return IntegrityError(
-                "a file of the model is missing",
-                where=failure.where,
-                hint="Save the model again, or restore the file",
-            )
-        return failure
 
 
 def _read_apart(location: Location) -> tuple[Layout, StoredManifest]:
