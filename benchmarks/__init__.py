@@ -1,0 +1,1 @@
+"""Measure remote_models against what people use instead, side by side; see README.md."""
