@@ -137,7 +137,7 @@ class Cache:
         entries = list(self.entries)
         held = sum(entry.size for entry in entries)
         # To leave nothing is to leave no empty file either.
-        removed = least_recently_used(entries, held - max_size) if max_size else entries
+        removed = least_recently_used(entries, held - max_size if max_size else held + 1)
         if not dry_run:
             self.entries.remove_leftovers()
             self._remove(removed)

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 
 from remote_models._version import __version__
+from remote_models.cli._cache import cache_dir, cache_ls, cache_prune, cache_verify
 from remote_models.cli._copies import pull, push, verify
 from remote_models.cli._inspect import info, ls
 from remote_models.cli._tensors import adopt, weights
@@ -25,9 +26,26 @@ Credentials and endpoints come from where boto and gcsfs look: AWS_PROFILE,
 AWS_ENDPOINT_URL, GOOGLE_APPLICATION_CREDENTIALS, STORAGE_EMULATOR_HOST.
 """
 
+_CACHE = """\
+Look at, verify and prune the files that are kept on this machine. Loading a model
+from S3 or GCS leaves them, unless it goes straight into the variables, so that the
+next load reads only the manifest. Each is compared with its digest at every use.
+"""
+
+_CACHE_EPILOG = """\
+REMOTE_MODELS_CACHE: the folder, or off; by default the platform's for caches of a user.
+REMOTE_MODELS_CACHE_SIZE: how large it may grow, as in 500MB or 20GiB; by default 10GB.
+"""
+
 _DESCRIPTIONS = {
     "adopt": "Reads every file once, in place, and writes the manifest and nothing else. From "
     "then on the model is compared with what lay there at that moment: adopt only what you trust.",
+    "cache dir": "Exits with 3, and says why, if there is none.",
+    "cache ls": "Shows size, time of the last use and SHA-256, those used last first.",
+    "cache prune": "Without options down to REMOTE_MODELS_CACHE_SIZE. Models that are loaded do "
+    "not notice. Also removes what processes that were killed have left behind.",
+    "cache verify": "Removes those that are damaged, and then exits with 4. Loading does the "
+    "same with the files that it uses.",
     "info": "Reads the manifest and nothing else. Of a model without a manifest it reads as "
     "much as shows what it is.",
     "ls": "Of a model: size, digest and path of each file. Of anything else: size and path "
@@ -60,6 +78,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_adopt(verbs)
     _add_pull(verbs)
     _add_push(verbs)
+    _add_cache(verbs)
     return parser
 
 
@@ -126,15 +145,33 @@ def _add_push(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     )
 
 
+def _add_cache(verbs: _Verbs[argparse.ArgumentParser]) -> None:
+    cache = verbs.add_parser(
+        "cache",
+        help="look at, verify and prune the files kept on this machine",
+        description=_CACHE,
+        epilog=_CACHE_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    inner = cache.add_subparsers(
+        title="commands", metavar="COMMAND", required=True, help="what to do with the cache"
+    )
+    _plain_verb(inner, "cache dir", cache_dir, "say where the cache is, or why there is none")
+    _plain_verb(inner, "cache ls", cache_ls, "list the files in the cache")
+    _plain_verb(inner, "cache verify", cache_verify, "read all files and compare their digests")
+    prune = _plain_verb(inner, "cache prune", cache_prune, "remove the files used longest ago")
+    how_much = prune.add_mutually_exclusive_group()
+    how_much.add_argument("--all", action="store_true", help="remove all files")
+    how_much.add_argument("--to", metavar="SIZE", help="leave SIZE at most, as in 500MB")
+    prune.add_argument(
+        "-n", "--dry-run", action="store_true", help="remove nothing, say what would be"
+    )
+
+
 def _verb(
     verbs: _Verbs[argparse.ArgumentParser], name: str, command: Command, help: str
 ) -> argparse.ArgumentParser:
-    description = f"{help[0].upper()}{help[1:]}. {_DESCRIPTIONS[name]}"
-    verb = verbs.add_parser(name, help=help, description=description)
-    verb.set_defaults(command=command, verb=name)
-    verb.add_argument("--json", action="store_true", help="print one JSON document")
-    verb.add_argument("-q", "--quiet", action="store_true", help="print errors only")
-    verb.add_argument("--debug", action="store_true", help="print a traceback with an error")
+    verb = _plain_verb(verbs, name, command, help)
     verb.add_argument(
         "-o",
         "--storage-option",
@@ -143,6 +180,19 @@ def _verb(
         metavar="KEY=VALUE",
         help="an argument for the fsspec filesystem; VALUE is JSON or text; may be repeated",
     )
+    return verb
+
+
+def _plain_verb(
+    verbs: _Verbs[argparse.ArgumentParser], name: str, command: Command, help: str
+) -> argparse.ArgumentParser:
+    """Add a verb with the options that all have; its last word is what one types."""
+    description = f"{help[0].upper()}{help[1:]}. {_DESCRIPTIONS[name]}"
+    verb = verbs.add_parser(name.rpartition(" ")[2], help=help, description=description)
+    verb.set_defaults(command=command, verb=name)
+    verb.add_argument("--json", action="store_true", help="print one JSON document")
+    verb.add_argument("-q", "--quiet", action="store_true", help="print errors only")
+    verb.add_argument("--debug", action="store_true", help="print a traceback with an error")
     return verb
 
 
