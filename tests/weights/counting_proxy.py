@@ -1,18 +1,21 @@
-"""An HTTP proxy in front of a store's server that counts what passes."""
+"""An HTTP proxy in front of a store's server that counts what passes, and may disturb it."""
 
 from __future__ import annotations
 
 import http.client
+import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import Enum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 from remote_models.testing import Emulator
 
-__all__ = ["CountingProxy", "Exchange", "counting_proxy"]
+__all__ = ["CountingProxy", "Disturbance", "Exchange", "counting_proxy"]
 
 _HOP_BY_HOP = {"connection", "transfer-encoding", "keep-alive"}
 
@@ -20,15 +23,29 @@ _DENIED = b"""<?xml version="1.0" encoding="UTF-8"?>
 <Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"""
 
 
+_UNAVAILABLE = b"""<?xml version="1.0" encoding="UTF-8"?>
+<Error><Code>ServiceUnavailable</Code><Message>Please try again</Message></Error>"""
+
+
+class Disturbance(Enum):
+    """What happens to a request instead of an answer."""
+
+    UNAVAILABLE = "status 503"
+    RESET = "the connection is reset"
+    CUT = "the connection is closed in the middle of the body"
+    SHORT = "half of the body comes, and pretends to be all of it"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Exchange:
-    """One request and the size of its answer's body."""
+    """One request, the size of its body, and that of its answer's."""
 
     method: str
     path: str
     range: str | None
     status: int
     nbytes: int
+    sent: int = 0
 
 
 class CountingProxy:
@@ -36,11 +53,13 @@ class CountingProxy:
 
     Attributes:
         allows: Which methods and paths may pass; the others are denied as S3 would.
+        disturbs: What happens to a request with this method and ``Range``.
     """
 
     def __init__(self, upstream: str) -> None:
         self.upstream = urlsplit(upstream).netloc
         self.allows: Callable[[str, str], bool] = lambda _method, _path: True
+        self.disturbs: Callable[[str, str | None], Disturbance | None] = lambda *_: None
         self.exchanges: list[Exchange] = []
         self.lock = threading.Lock()
         self.server = _Server(("127.0.0.1", 0), _Handler, self)
@@ -60,6 +79,11 @@ class CountingProxy:
     def nbytes(self) -> int:
         """How many bytes of answers have passed."""
         return sum(exchange.nbytes for exchange in self.exchanges)
+
+    @property
+    def sent(self) -> int:
+        """How many bytes of requests have passed."""
+        return sum(exchange.sent for exchange in self.exchanges)
 
     def storage_options(self, emulator: Emulator) -> dict[str, object]:
         """Return what fsspec needs to reach the emulator through the proxy."""
@@ -118,12 +142,23 @@ class _Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length) if length else None
         if not proxy.allows(self.command, self.path):
-            self._record(403, 0)
-            self._deny()
+            self._record(403, 0, length)
+            self._refuse(403, "Forbidden", _DENIED)
+            return
+        disturbance = proxy.disturbs(self.command, self.headers.get("Range"))
+        if disturbance is Disturbance.UNAVAILABLE:
+            self._record(503, 0, length)
+            self._refuse(503, "Service Unavailable", _UNAVAILABLE)
+            return
+        if disturbance is Disturbance.RESET:
+            self._record(0, 0, length)
+            self._hang_up()
             return
         response, headers, data = self._ask(proxy.upstream, body)
-        self._record(response.status, len(data))
-        self._answer(response, headers, data)
+        if disturbance is Disturbance.SHORT:
+            data = data[: len(data) // 2]
+        self._record(response.status, len(data), length)
+        self._answer(response, headers, data, cut=disturbance is Disturbance.CUT)
 
     def _ask(
         self, upstream: str, body: bytes | None
@@ -142,7 +177,7 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             connection.close()
 
-    def _record(self, status: int, nbytes: int) -> None:
+    def _record(self, status: int, nbytes: int, sent: int) -> None:
         assert isinstance(self.server, _Server)
         exchange = Exchange(
             method=self.command,
@@ -150,20 +185,31 @@ class _Handler(BaseHTTPRequestHandler):
             range=self.headers.get("Range"),
             status=status,
             nbytes=nbytes,
+            sent=sent,
         )
         with self.server.proxy.lock:
             self.server.proxy.exchanges.append(exchange)
 
-    def _deny(self) -> None:
-        self.send_response_only(403, "Forbidden")
+    def _refuse(self, status: int, reason: str, document: bytes) -> None:
+        self.send_response_only(status, reason)
         self.send_header("Content-Type", "application/xml")
-        self.send_header("Content-Length", str(len(_DENIED)))
+        self.send_header("Content-Length", str(len(document)))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(_DENIED)
+            self.wfile.write(document)
+
+    def _hang_up(self) -> None:
+        # Without lingering, closing resets the connection (socket(7)).
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close_connection = True
 
     def _answer(
-        self, response: http.client.HTTPResponse, headers: list[tuple[str, str]], data: bytes
+        self,
+        response: http.client.HTTPResponse,
+        headers: list[tuple[str, str]],
+        data: bytes,
+        *,
+        cut: bool,
     ) -> None:
         self.send_response_only(response.status, response.reason)
         for name, value in headers:
@@ -172,6 +218,7 @@ class _Handler(BaseHTTPRequestHandler):
         of_head = dict(headers).get("Content-Length") if self.command == "HEAD" else None
         self.send_header("Content-Length", of_head or str(len(data)))
         self.end_headers()
-        self.wfile.write(data)
+        self.wfile.write(data[: len(data) // 2] if cut else data)
+        self.close_connection = self.close_connection or cut
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _forward  # noqa: N815 - http.server's names
