@@ -8,7 +8,6 @@ from typing import Any
 from remote_models._api._arguments import URL, Progress, StorageOptions
 from remote_models._api._artifacts import open_model
 from remote_models._api._fetch import fetched, other_verb
-from remote_models._api._local_copy import LOCAL_NAMES, temporary_directory
 from remote_models._api._publish import publish_files
 from remote_models._progress_bar import progress_callback
 from remote_models.errors import FormatError
@@ -46,20 +45,19 @@ def save_architecture(
         ModelExistsError: something is there and ``overwrite`` is false.
         StorageError: the store refused or failed.
     """
+    from remote_models.formats.streaming import StreamedFile
+
     framework = framework_of(model)
     location = Location.parse(url, storage_options)
-    with temporary_directory() as folder:
-        path = folder / LOCAL_NAMES[Format.ARCHITECTURE]
-        path.write_text(framework.to_json(model), encoding="utf-8")
-        return publish_files(
-            location,
-            Format.ARCHITECTURE,
-            {location.name: path},
-            producer=framework.versions(),
-            overwrite=overwrite,
-            metadata=metadata,
-            progress=progress,
-        )
+    return publish_files(
+        location,
+        Format.ARCHITECTURE,
+        {location.name: StreamedFile([framework.to_json(model).encode()])},
+        producer=framework.versions(),
+        overwrite=overwrite,
+        metadata=metadata,
+        progress=progress,
+    )
 
 
 def load_architecture(

@@ -17,6 +17,7 @@ from remote_models._api._publish import publish_files
 from remote_models._progress_bar import progress_callback
 from remote_models.errors import ArgumentError, FormatError
 from remote_models.manifest import Layout, Manifest
+from remote_models.publishing import local_files
 from remote_models.remote_model import RemoteModel, VerifyReport, manifest_location
 from remote_models.storage import Location, open_store
 
@@ -194,7 +195,7 @@ def push_model(
         return publish_files(
             location,
             what.format,
-            _renamed(files_of(folder), source, location),
+            local_files(_renamed(files_of(folder), source, location)),
             producer=manifest.producer if manifest else {},
             created=manifest.created if manifest else None,
             overwrite=overwrite,

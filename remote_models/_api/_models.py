@@ -21,6 +21,7 @@ from remote_models._progress_bar import progress_callback
 from remote_models.errors import FormatError
 from remote_models.formats import Format
 from remote_models.frameworks import SaveOptions, choose_framework, framework_of
+from remote_models.publishing import local_files
 from remote_models.manifest import Manifest
 from remote_models.storage import Location
 
@@ -78,6 +79,18 @@ def save_model(
     format = model_format(location, save_format)
     options = SaveOptions(
         include_optimizer=include_optimizer, signatures=signatures, save_traces=save_traces
+    streamed = framework.stream_model(model, format, options)
+    if streamed is not None:
+        return publish_files(
+            location,
+            format,
+            {location.name: streamed.file},
+            producer=framework.versions(),
+            overwrite=overwrite,
+            metadata=metadata,
+            progress=progress,
+            description=streamed.description,
+        )
     )
     with temporary_directory() as folder:
         path = folder / LOCAL_NAMES[format]
@@ -86,7 +99,7 @@ def save_model(
         return publish_files(
             location,
             format,
-            files_of(path) if path.is_dir() else {location.name: path},
+            local_files(files_of(path) if path.is_dir() else {location.name: path}),
             producer=framework.versions(),
             overwrite=overwrite,
             metadata=metadata,

@@ -1,11 +1,10 @@
-"""From files that a framework has written on this machine to a published artifact."""
+"""From the files of a model to a published artifact."""
 
 from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from remote_models._api._arguments import Progress
@@ -15,7 +14,7 @@ from remote_models.errors import ArgumentError
 from remote_models.formats import Format, Recognition
 from remote_models.frameworks import ModelDescription
 from remote_models.manifest import Layout, Manifest
-from remote_models.publishing import Artifact, publish
+from remote_models.publishing import Artifact, FileSource, publish
 from remote_models.storage import Location, open_store
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ _DIRECTORIES = {Format.SAVED_MODEL, Format.KERAS_DIRECTORY}
 def publish_files(
     location: Location,
     format: Format,
-    files: Mapping[str, Path],
+    files: Mapping[str, FileSource],
     *,
     producer: Mapping[str, str],
     overwrite: bool,
@@ -41,7 +40,7 @@ def publish_files(
     empty_directories: Sequence[str] = (),
     description: ModelDescription | None = None,
 ) -> Manifest:
-    """Publish local files as one artifact, with a manifest, and return the manifest."""
+    """Publish files as one artifact, with a manifest, and return the manifest."""
     if location.is_bucket and format not in _DIRECTORIES:
         raise ArgumentError(
             "names a bucket, but no model in it",
@@ -49,7 +48,7 @@ def publish_files(
             hint=f"Give the model a name, as in {location}/model",
         )
     what = Recognition(format=format)
-    index, documents = _index_copy(what, location.name, files, description)
+    index, documents = _index(what, location.name, files, description)
     artifact = Artifact(
         format=format,
         layout=Layout.DIRECTORY if format in _DIRECTORIES else Layout.FILE,
@@ -74,10 +73,13 @@ def publish_files(
     )
 
 
-def _index_copy(
-    what: Recognition, name: str, files: Mapping[str, Path], description: ModelDescription | None
+def _index(
+    what: Recognition,
+    name: str,
+    files: Mapping[str, FileSource],
+    description: ModelDescription | None,
 ) -> tuple[Index, Sequence[StoredDocument]]:
-    """Find the tensors and the configuration in local files.
+    """Find the tensors and the configuration in files, without reading a tensor.
 
     Raises:
         FormatError: a file is damaged.
@@ -90,9 +92,9 @@ def _index_copy(
     )
 
     def open_file(path: str) -> IO[bytes]:
-        return files[path].open("rb")
+        return files[path].open()
 
-    sizes = {path: local.stat().st_size for path, local in files.items()}
+    sizes = {path: source.size for path, source in files.items()}
     index = index_artifact(
         what,
         sizes,

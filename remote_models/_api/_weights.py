@@ -16,6 +16,7 @@ from remote_models.errors import FormatError
 from remote_models.formats import Format
 from remote_models.frameworks import WeightsOptions, framework_of
 from remote_models.manifest import Manifest
+from remote_models.publishing import local_files
 from remote_models.storage import Location
 
 __all__ = ["load_weights", "save_weights"]
@@ -62,6 +63,18 @@ def save_weights(
     framework = framework_of(model)
     location = Location.parse(url, storage_options)
     format = weights_format(location, save_format, sharded=max_shard_size is not None)
+    streamed = framework.stream_weights(model, format) if max_shard_size is None else None
+    if streamed is not None:
+        return publish_files(
+            location,
+            format,
+            {location.name: streamed.file},
+            producer=framework.versions(),
+            overwrite=overwrite,
+            metadata=metadata,
+            progress=progress,
+            description=streamed.description,
+        )
     with temporary_directory() as folder:
         path = folder / LOCAL_NAMES.get(format, location.name)
         framework.save_weights(model, path, format, max_shard_size)
@@ -72,7 +85,7 @@ def save_weights(
         return publish_files(
             location,
             format,
-            files,
+            local_files(files),
             producer=framework.versions(),
             overwrite=overwrite,
             metadata=metadata,

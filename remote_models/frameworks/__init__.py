@@ -5,6 +5,7 @@ from remote_models.frameworks._framework import (
     Framework,
     ModelDescription,
     SaveOptions,
+    StreamedSave,
     TensorStream,
     WeightsOptions,
 )
@@ -15,6 +16,7 @@ __all__ = [
     "SaveOptions",
     "TensorStream",
     "WeightsOptions",
+    "StreamedSave",
     "choose_framework",
     "framework_of",
 ]

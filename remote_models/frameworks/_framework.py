@@ -7,12 +7,22 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from remote_models.errors import FormatError, GenerationError
 from remote_models.formats import Format, Recognition
 
-__all__ = ["Framework", "ModelDescription", "SaveOptions", "TensorStream", "WeightsOptions"]
+if TYPE_CHECKING:
+    from remote_models.formats.streaming import StreamedFile
+
+__all__ = [
+    "Framework",
+    "ModelDescription",
+    "SaveOptions",
+    "StreamedSave",
+    "TensorStream",
+    "WeightsOptions",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,6 +67,19 @@ class ModelDescription:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TensorStream:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StreamedSave:
+    """A saved model that is one file, made while it is sent.
+
+    Attributes:
+        file: The file. Its tensors are asked for when their turn comes.
+        description: What is known of the variables in it.
+    """
+
+    file: StreamedFile
+    description: ModelDescription
+
+
     """Verified tensors on their way from a store.
 
     Attributes:
@@ -137,6 +160,14 @@ class Framework(ABC):
         self, model: Any, path: Path, what: Recognition, options: WeightsOptions, *, where: str
     ) -> Any:
         """Read weights that came from ``where``; return what the framework returns."""
+
+    def stream_model(self, model: Any, format: Format, options: SaveOptions) -> StreamedSave | None:
+        """Return the file that :meth:`save_model` writes, or ``None`` where only that will do."""
+        return None
+
+    def stream_weights(self, model: Any, format: Format) -> StreamedSave | None:
+        """Return the file that :meth:`save_weights` writes, or ``None`` where only that will do."""
+        return None
 
     @abstractmethod
     def to_json(self, model: Any) -> str:

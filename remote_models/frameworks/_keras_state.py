@@ -1,65 +1,180 @@
 """What a Keras 3 model keeps where in its weights file.
 
-The only place that touches Keras' private ``saving_lib``: ``_save_state``, which
-walks a model, and ``H5IOStore``, to which it hands every variable. Tried with Keras
-3.3 to 3.15; tests/integration compares what this says with the files themselves.
+The only place that touches Keras' private ``saving_lib`` to save: ``_save_state``, which
+walks a model, ``H5IOStore``, to which it hands every variable, and ``DiskIOStore``, which
+takes vocabularies. Tried with Keras 3.3 to 3.15; tests/streaming compares what is made
+of it with the files that Keras writes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, KeysView, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
 
 import keras
 from keras.src.saving import saving_lib
 
-__all__ = ["variable_paths"]
+__all__ = ["AssetFolder", "StateGroup", "record_state", "variable_paths"]
 
 
-def variable_paths(model: Any) -> Mapping[str, str]:
-    """Return the path of every variable of ``model`` by its key in a weights file.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StateGroup:
+    """What one layer, optimizer or metric stores, a group of the weights file.
+
+    Attributes:
+        path: The group's path, as in ``layers/dense/vars``.
+        attributes: The group's attributes; one with any is there even if it holds nothing.
+        values: Variables and NumPy arrays by their keys.
+        owner: The optimizer that stores them, if it is one.
+    """
+
+    path: str
+    attributes: Mapping[str, object]
+    values: MutableMapping[str, Any]
+    owner: Any | None
+
+
+def record_state(model: Any, assets: AssetFolder | None = None) -> Sequence[StateGroup]:
+    """Return what ``model`` stores, in Keras' own order, without a copy of its variables.
+
+    What a layer computes for the occasion is no variable, and is held.
+
+    Args:
+        model: A model that is built.
+        assets: Where files go that are no numbers, such as vocabularies.
+    """
+    recorder = _RecordingStore(model)
+    saving_lib._save_state(model, recorder, assets, "", set())  # noqa: SLF001 - see the module
+    return [group for group in recorder.groups if group.attributes or group.values]
+
+
+def variable_paths(groups: Sequence[StateGroup]) -> Mapping[str, str]:
+    """Return the path of every variable by its key in a weights file.
 
     The keys are those of ``model.weights.h5``, as in ``layers/dense/vars/0``; the paths
     are Keras' own, as in ``dense/kernel`` and ``adam/dense_kernel_momentum``. What a
     layer stores beside its variables has no path and is left out.
     """
-    store = _RecordingStore()
-    saving_lib._save_state(model, store, None, "", set())  # noqa: SLF001 - see the module
     return {
-        f"{folder}/{key}": path
-        for folder, entries in store.entries.items()
-        for key, path in _paths_of(model, folder, entries).items()
+        f"{group.path}/{key}": path for group in groups for key, path in _paths_in(group).items()
     }
 
 
-def _paths_of(model: Any, folder: str, entries: Mapping[str, object]) -> Mapping[str, str]:
-    paths = {key: value.path for key, value in entries.items() if isinstance(value, keras.Variable)}
-    if not paths and folder.startswith("optimizer/"):
-        # Optimizers store arrays, in the order of their variables.
-        owner = model
-        for name in folder.split("/")[:-1]:
-            owner = getattr(owner, name, None)
-        variables = getattr(owner, "variables", ())
-        if len(variables) == len(entries):
-            return {str(index): variable.path for index, variable in enumerate(variables)}
+def _paths_in(group: StateGroup) -> Mapping[str, str]:
+    paths = {
+        key: value.path for key, value in group.values.items() if isinstance(value, keras.Variable)
+    }
+    variables = getattr(group.owner, "variables", ())
+    if not paths and len(variables) == len(group.values):
+        # One that stores arrays of its own making, in the order of its variables.
+        return {str(index): variable.path for index, variable in enumerate(variables)}
     return paths
 
 
 class _RecordingStore(saving_lib.H5IOStore):  # type: ignore[misc]  # Keras ships no types
     """Takes what ``save_own_variables`` stores, and writes nothing."""
 
-    def __init__(self) -> None:  # the base class would open a file
-        self.entries: dict[str, dict[str, object]] = {}
-        self._folder = "vars"
+    def __init__(self, model: Any) -> None:  # the base class would open a file
+        self.groups: list[StateGroup] = []
+        self._model = model
 
-    def make(self, path: str, metadata: object = None) -> _RecordingStore:
-        self._folder = f"{path}/vars" if path else "vars"
+    def make(self, path: str, metadata: Mapping[str, object] | None = None) -> _RecordingStore:
+        self.groups.append(
+            StateGroup(
+                path=f"{path}/vars" if path else "vars",
+                attributes=metadata or {},
+                values={},
+                owner=self._optimizer_at(path),
+            )
+        )
         return self
 
-    def __setitem__(self, key: str, value: object) -> None:
-        # Arrays would hold a second copy of the optimizer.
-        kept = value if isinstance(value, keras.Variable) else None
-        self.entries.setdefault(self._folder, {})[key] = kept
+    def _optimizer_at(self, path: str) -> Any | None:
+        owner = self._model
+        for name in path.split("/"):
+            owner = getattr(owner, name, None)
+        return owner if isinstance(owner, keras.optimizers.Optimizer) else None
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if not isinstance(value, keras.Variable):
+            variable = self._variable_behind(key, value)
+            value = keras.ops.convert_to_numpy(value) if variable is None else variable
+        self.groups[-1].values[key] = value
+
+    def _variable_behind(self, key: str, value: Any) -> Any | None:
+        """Return the variable of which an optimizer has handed over a copy.
+
+        Kept until their turn comes, the copies would be a second optimizer.
+        """
+        owner = self.groups[-1].owner
+        stock = keras.optimizers.Optimizer.save_own_variables
+        if owner is None or type(owner).save_own_variables is not stock or not key.isdigit():
+            return None
+        variable = owner.variables[int(key)]
+        same = (
+            tuple(variable.shape) == value.shape
+            and keras.backend.standardize_dtype(variable.dtype) == value.dtype.name
+        )
+        return variable if same else None
+
+    # A layer may look at what it has stored.
+
+    def __getitem__(self, key: str) -> Any:
+        return keras.ops.convert_to_numpy(self.groups[-1].values[key])
+
+    def __delitem__(self, key: str) -> None:
+        del self.groups[-1].values[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.groups[-1].values
+
+    def __len__(self) -> int:
+        return len(self.groups[-1].values)
+
+    def keys(self) -> KeysView[str]:
+        return self.groups[-1].values.keys()
 
     def __bool__(self) -> bool:
         return True
+
+
+class AssetFolder(saving_lib.DiskIOStore):  # type: ignore[misc]  # Keras ships no types
+    """A temporary folder for what layers write as files. Without such layers there is none.
+
+    Used in a ``with`` block, after which it is gone.
+    """
+
+    def __init__(self) -> None:  # the base class would make a folder
+        self._folder: Path | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def make(self, path: str) -> str:
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix=".remote_models-"))
+        target = self._folder / path
+        target.mkdir(parents=True, exist_ok=True)
+        return str(target)
+
+    def files(self) -> Iterator[tuple[str, bytes]]:
+        """Yield the path in the archive and the content of every file."""
+        for folder, _, names in sorted(os.walk(self._folder or os.devnull)):
+            for name in sorted(names):
+                path = Path(folder, name)
+                yield f"assets/{path.relative_to(str(self._folder)).as_posix()}", path.read_bytes()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)

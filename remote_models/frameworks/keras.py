@@ -6,7 +6,7 @@ import importlib.metadata
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 
@@ -16,14 +16,19 @@ from remote_models.frameworks._framework import (
     Framework,
     ModelDescription,
     SaveOptions,
+    StreamedSave,
     TensorStream,
     WeightsOptions,
 )
 from remote_models.frameworks._h5_optimizer import keeping_compile_config, restore_optimizer
-from remote_models.frameworks._keras_state import variable_paths
+from remote_models.frameworks._keras_saving import stream_archive, stream_h5, stream_weights
+from remote_models.frameworks._keras_state import record_state, variable_paths
 from remote_models.frameworks._keras_streaming import build_and_load, load_state
 
 __all__ = ["Keras3"]
+if TYPE_CHECKING:
+    from remote_models.formats.streaming import StreamedFile
+
 
 _BACKEND_PACKAGES = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
 
@@ -51,7 +56,39 @@ class Keras3(Framework):
         return versions
 
     def save_model(self, model: Any, path: Path, format: Format, options: SaveOptions) -> None:
+    def stream_model(self, model: Any, format: Format, options: SaveOptions) -> StreamedSave | None:
+        self._check(format, options)
+        if not model.built:  # Keras has words for it
+            return None
+        if format is Format.KERAS:
+            return self._streamed(model, *stream_archive(model))
+        return self._streamed(
+            model, stream_h5(model, include_optimizer=options.include_optimizer), {}
+        )
+
+    def stream_weights(self, model: Any, format: Format) -> StreamedSave | None:
+        own = type(model).save_weights is not keras.Model.save_weights
+        if format is not Format.KERAS_WEIGHTS or not model.built or own:
+            return None
+        return self._streamed(model, *stream_weights(model))
+
+    def _streamed(
+        self, model: Any, file: StreamedFile, variables: Mapping[str, str]
+    ) -> StreamedSave:
+        return StreamedSave(
+            file=file,
+            description=ModelDescription(name=model.name, variables=variables, architecture=None),
+        )
+
         if format is Format.SAVED_MODEL:
+        self._check(format, options)
+        if format is Format.KERAS:
+            keras.saving.save_model(model, path)
+            return
+        with keeping_compile_config(model):
+            keras.saving.save_model(model, path, include_optimizer=options.include_optimizer)
+
+    def _check(self, format: Format, options: SaveOptions) -> None:
             raise FormatError(
                 "Keras 3 cannot save a whole model as a SavedModel",
                 where="save_format",
@@ -61,17 +98,12 @@ class Keras3(Framework):
             raise ArgumentError(
                 "only a SavedModel has signatures and traces", where="signatures, save_traces"
             )
-        if format is Format.KERAS:
-            if not options.include_optimizer:
-                raise FormatError(
-                    "Keras always keeps the optimizer in a .keras archive",
-                    where="include_optimizer",
-                    hint="Save as .h5, or remove the optimizer from the model first",
-                )
-            keras.saving.save_model(model, path)
-            return
-        with keeping_compile_config(model):
-            keras.saving.save_model(model, path, include_optimizer=options.include_optimizer)
+        if format is Format.KERAS and not options.include_optimizer:
+            raise FormatError(
+                "Keras always keeps the optimizer in a .keras archive",
+                where="include_optimizer",
+                hint="Save as .h5, or remove the optimizer from the model first",
+            )
 
     def load_model(
         self,
@@ -159,4 +191,5 @@ class Keras3(Framework):
         )
 
     def describe(self, model: Any) -> ModelDescription:
-        return ModelDescription(name=model.name, variables=variable_paths(model), architecture=None)
+        variables = variable_paths(record_state(model))
+        return ModelDescription(name=model.name, variables=variables, architecture=None)

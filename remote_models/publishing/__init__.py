@@ -1,6 +1,7 @@
 """Publish artifacts: stage their files, then make them and their manifest visible."""
 
 from remote_models.publishing._artifact import Artifact
+from remote_models.publishing._file_source import FileSource, LocalFile, local_files
 from remote_models.publishing._publish import publish
 
-__all__ = ["Artifact", "publish"]
+__all__ = ["Artifact", "FileSource", "LocalFile", "local_files", "publish"]

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Collection, Iterator
 
 from remote_models.digest import FileHasher
 from remote_models.manifest import FileEntry, Manifest, RelativePath, parse_relative_path
 from remote_models.publishing._artifact import Artifact
+from remote_models.publishing._file_source import FileSource
 from remote_models.storage import Location, ProgressCallback, ProgressMeter, Publication
 from remote_models.tensor_hashing import ArtifactHasher
 
 __all__ = ["parents_of", "stage_files"]
-
-_CHUNK = 8 * 1024 * 1024
 
 
 def stage_files(
@@ -24,7 +22,7 @@ def stage_files(
     progress: ProgressCallback | None,
 ) -> Manifest:
     """Stage every file, hashing it on the way, and return the manifest of what is coming."""
-    sizes = {path: local.stat().st_size for path, local in artifact.files.items()}
+    sizes = {path: source.size for path, source in artifact.files.items()}
     meter = ProgressMeter("upload", str(location), sum(sizes.values()), progress)
     entries = []
     hashers = ArtifactHasher(artifact.tensors)
@@ -32,7 +30,7 @@ def stage_files(
         for parent in reversed(parents_of(path)):
             publication.make_directory(folder.join(parent))
         hasher = hashers.of_file(path)
-        chunks = _read_local(artifact.files[path], hasher, meter)
+        chunks = _passing(artifact.files[path], hasher, meter)
         publication.stage(folder.join(path), sizes[path], chunks)
         entries.append(
             FileEntry(
@@ -58,7 +56,7 @@ def stage_files(
     )
 
 
-def _commit_order(paths: Mapping[str, Path]) -> list[str]:
+def _commit_order(paths: Collection[str]) -> list[str]:
     return sorted(paths, key=lambda path: (_is_entry_point(path), path))
 
 
@@ -69,12 +67,13 @@ def _is_entry_point(path: str) -> bool:
     return path.startswith("saved_model.pb") or path.endswith((".index", ".json"))
 
 
-def _read_local(path: Path, hasher: FileHasher, meter: ProgressMeter) -> Iterator[bytes]:
-    with open(path, "rb") as file:
-        while chunk := file.read(_CHUNK):
-            hasher.update(chunk)
-            yield chunk
-            meter.advance(len(chunk))
+def _passing(
+    source: FileSource, hasher: FileHasher, meter: ProgressMeter
+) -> Iterator[bytes | memoryview]:
+    for chunk in source.chunks():
+        hasher.update(chunk)
+        yield chunk
+        meter.advance(len(chunk))
 
 
 def parents_of(path: str) -> list[RelativePath]:

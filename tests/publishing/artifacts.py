@@ -15,7 +15,7 @@ from remote_models.errors import (
 )
 from remote_models.formats import Format
 from remote_models.manifest import Layout, Manifest
-from remote_models.publishing import Artifact, publish
+from remote_models.publishing import Artifact, local_files, publish
 from remote_models.remote_model import RemoteModel
 from remote_models.storage import Location, Store, open_store
 
@@ -45,7 +45,7 @@ class Content:
             created="2026-11-24T00:00:00Z",
             producer={"tests": "1"},
             metadata=self.metadata,
-            files={path: folder / path for path in self.files},
+            files=local_files({path: folder / path for path in self.files}),
             empty_directories=self.empty_directories,
         )
 

@@ -36,7 +36,7 @@ from remote_models.errors import (
 )
 from remote_models.formats import Format
 from remote_models.manifest import Layout
-from remote_models.publishing import Artifact, publish
+from remote_models.publishing import Artifact, LocalFile, publish
 from remote_models.remote_model import RemoteModel, VerifyReport, manifest_location
 from remote_models.storage import (
     Buffer,
@@ -718,14 +718,14 @@ def test_a_source_that_changes_while_it_is_read(base: Location, tmp_path: Path) 
     location = base.join("model.h5")
     artifact = single("new").write(tmp_path)
 
-    class Growing(type(artifact.files["model.h5"])):  # type: ignore[misc]
+    class Growing(type(tmp_path)):  # type: ignore[misc]
         def stat(self, **kwargs: bool) -> object:
             found = super().stat(**kwargs)
             with self.open("ab") as file:
                 file.write(b"more")
             return found
 
-    grown = replace(artifact, files={"model.h5": Growing(artifact.files["model.h5"])})
+    grown = replace(artifact, files={"model.h5": LocalFile(Growing(tmp_path / "model.h5"))})
     with pytest.raises(IntegrityError, match="changed while it was read"):
         publish(open_store(location), location, grown, overwrite=True)
     assert snapshot(base) == {}
@@ -740,7 +740,7 @@ def test_unsafe_paths_are_refused(base: Location, tmp_path: Path, path: str) -> 
         created="2026-11-24T00:00:00Z",
         producer={},
         metadata={},
-        files={path: tmp_path / "source"},
+        files={path: LocalFile(tmp_path / "source")},
     )
     location = base.join("folder/model")
     open_store(base).make_directory(base.join("folder"))

@@ -38,7 +38,7 @@ from remote_models.cli._parser import make_parser
 from remote_models.errors import AccessDeniedError, StoreUnavailableError
 from remote_models.formats import Format
 from remote_models.manifest import Layout, Manifest
-from remote_models.publishing import Artifact, publish
+from remote_models.publishing import Artifact, local_files, publish
 from remote_models.storage import Location, open_store
 
 VERBS = ("adopt", "info", "ls", "pull", "push", "verify", "weights")
@@ -130,7 +130,7 @@ def put(
         created="2026-03-14T09:26:53Z",
         producer=PRODUCER,
         metadata=metadata or {},
-        files=files,
+        files=local_files(files),
         empty_directories=["assets"] if is_folder else [],
         **options,
     )
