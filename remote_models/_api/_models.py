@@ -21,8 +21,8 @@ from remote_models._progress_bar import progress_callback
 from remote_models.errors import FormatError
 from remote_models.formats import Format
 from remote_models.frameworks import SaveOptions, choose_framework, framework_of
-from remote_models.publishing import local_files
 from remote_models.manifest import Manifest
+from remote_models.publishing import local_files
 from remote_models.storage import Location
 
 __all__ = ["load_model", "save_model"]
@@ -79,6 +79,7 @@ def save_model(
     format = model_format(location, save_format)
     options = SaveOptions(
         include_optimizer=include_optimizer, signatures=signatures, save_traces=save_traces
+    )
     streamed = framework.stream_model(model, format, options)
     if streamed is not None:
         return publish_files(
@@ -91,7 +92,6 @@ def save_model(
             progress=progress,
             description=streamed.description,
         )
-    )
     with temporary_directory() as folder:
         path = folder / LOCAL_NAMES[format]
         framework.save_model(model, path, format, options)

@@ -66,8 +66,6 @@ class ModelDescription:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TensorStream:
-@dataclass(frozen=True, kw_only=True, slots=True)
 class StreamedSave:
     """A saved model that is one file, made while it is sent.
 
@@ -80,6 +78,8 @@ class StreamedSave:
     description: ModelDescription
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TensorStream:
     """Verified tensors on their way from a store.
 
     Attributes:

@@ -25,10 +25,10 @@ from remote_models.frameworks._keras_saving import stream_archive, stream_h5, st
 from remote_models.frameworks._keras_state import record_state, variable_paths
 from remote_models.frameworks._keras_streaming import build_and_load, load_state
 
-__all__ = ["Keras3"]
 if TYPE_CHECKING:
     from remote_models.formats.streaming import StreamedFile
 
+__all__ = ["Keras3"]
 
 _BACKEND_PACKAGES = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
 
@@ -55,7 +55,6 @@ class Keras3(Framework):
             versions[package] = importlib.metadata.version(package)
         return versions
 
-    def save_model(self, model: Any, path: Path, format: Format, options: SaveOptions) -> None:
     def stream_model(self, model: Any, format: Format, options: SaveOptions) -> StreamedSave | None:
         self._check(format, options)
         if not model.built:  # Keras has words for it
@@ -80,7 +79,7 @@ class Keras3(Framework):
             description=ModelDescription(name=model.name, variables=variables, architecture=None),
         )
 
-        if format is Format.SAVED_MODEL:
+    def save_model(self, model: Any, path: Path, format: Format, options: SaveOptions) -> None:
         self._check(format, options)
         if format is Format.KERAS:
             keras.saving.save_model(model, path)
@@ -89,6 +88,7 @@ class Keras3(Framework):
             keras.saving.save_model(model, path, include_optimizer=options.include_optimizer)
 
     def _check(self, format: Format, options: SaveOptions) -> None:
+        if format is Format.SAVED_MODEL:
             raise FormatError(
                 "Keras 3 cannot save a whole model as a SavedModel",
                 where="save_format",
