@@ -33,13 +33,21 @@ STORES = ("local", "memory", "s3", "gcs")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def cache_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The cache of this session and of its children: no test touches that of the user."""
-    directory = tmp_path_factory.mktemp("cache")
+def caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder for caches; children of the session share one. None is that of the user."""
+    folder = tmp_path_factory.mktemp("caches")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("REMOTE_MODELS_CACHE", str(directory))
+        patch.setenv("REMOTE_MODELS_CACHE", str(folder / "session"))
         patch.delenv("REMOTE_MODELS_CACHE_SIZE", raising=False)
-        yield directory
+        yield folder
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache(caches: Path) -> Iterator[None]:
+    """A cache for each test, or what one has loaded another could not find damaged."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REMOTE_MODELS_CACHE", str(caches / secrets.token_hex(8)))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ that says so; a failed save leaves what was there; and the next save succeeds.
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -345,7 +344,7 @@ def test_a_reader_is_up_to_date_after_its_pause(
     def pause(_seconds: float) -> None:
         save(location, directory(f"v{next(saves)}"))
 
-    monkeypatch.setattr(sys.modules[RemoteModel.__module__], "time", SimpleNamespace(sleep=pause))
+    monkeypatch.setattr("remote_models.remote_model._download.time", SimpleNamespace(sleep=pause))
     assert load(location) == expected(directory("v1"))
 
 
