@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cache.models import (
+    SCRATCH,
     StoredModel,
     cache_in,
     content_of,
@@ -208,23 +209,23 @@ def test_who_writes_into_a_copy_does_not_reach_the_cache(
 # Links in the folders
 
 
-def victim_folder(tmp_path: Path, sha256: str) -> Path:
-    victim = tmp_path / "victim"
-    victim.mkdir()
-    (victim / sha256).write_bytes(b"precious")
-    return victim
-
-
 def test_a_folder_that_is_a_link_is_neither_read_nor_written_through(
     cache: Cache, model: StoredModel, tmp_path: Path
 ) -> None:
     sha256 = model.digests["variables/part-0"]
-    victim = victim_folder(tmp_path, sha256)
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    theirs = {sha256: model.files["variables/part-0"], f".{sha256}.lock": b"", "other": b"x"}
+    for name, data in theirs.items():
+        (victim / name).write_bytes(data)
     (cache.directory / "sha256" / sha256[:2]).symlink_to(victim)
+    assert cache.open(sha256, 5_000) is None
     assert load(cache, model.location) == model.files
-    cache.prune(0)
+    assert sha256 not in {entry.sha256 for entry in cache.entries}
+    cache.discard(sha256)
     cache.verify()
-    assert {path.name: path.read_bytes() for path in victim.iterdir()} == {sha256: b"precious"}
+    cache.prune(0)
+    assert {path.name: path.read_bytes() for path in victim.iterdir()} == theirs
 
 
 def test_a_link_in_the_place_of_all_folders_means_no_cache(tmp_path: Path) -> None:
@@ -423,6 +424,43 @@ def test_the_cache_makes_way_for_the_copy_of_a_load(
     location = memory_base.join("2")
     RemoteModel.open(open_store(location), location).download(tmp_path / "copy", cache=cache)
     assert names_in(cache) == []
+
+
+@pytest.mark.skipif(SCRATCH is None, reason="there is no second disk")
+def test_a_copy_on_another_disk_takes_no_room_from_the_cache(
+    cache: Cache, memory_base: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = [
+        put_model(memory_base.join(str(seed)), content_of(3_000, seed=seed)) for seed in (1, 2)
+    ]
+    load(cache, models[0].location)
+    # Enough for one of them and what is left to others, but not for two.
+    monkeypatch.setattr(shutil, "disk_usage", disk_with(free=13_500))
+    load(cache, models[1].location)
+    assert len(names_in(cache)) == 2
+
+
+def test_who_keeps_nothing_pushes_nothing_out(tmp_path: Path, memory_base: Location) -> None:
+    cache = cache_in(tmp_path / "cache", max_size=4_000)
+    models = [
+        put_model(memory_base.join(str(seed)), content_of(3_000, seed=seed)) for seed in (1, 2)
+    ]
+    load(cache, models[0].location)
+    assert load(cache.reading_only(), models[1].location) == models[1].files
+    assert names_in(cache) == list(models[0].digests.values())
+
+
+def test_what_a_killed_process_left_goes_with_the_next_download(
+    cache: Cache, model: StoredModel
+) -> None:
+    other = "ab" + "0" * 62
+    shelf = cache.directory / "sha256" / "ab"
+    shelf.mkdir()
+    for ending in ("lock", "0123456789ab.part"):
+        (shelf / f".{other}.{ending}").write_bytes(b"half")
+    (shelf / "notes").write_bytes(b"of the user")
+    load(cache, model.location)
+    assert names_in(cache) == sorted([*model.digests.values(), "notes"])
 
 
 def test_a_disk_that_fills_up_costs_only_the_entry(

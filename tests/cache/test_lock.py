@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from remote_models.cache._lock import hold, remove_abandoned
+from remote_models.cache._lock import Lock, hold, remove_abandoned, try_lock
 
 
 def test_one_at_a_time(tmp_path: Path) -> None:
@@ -41,6 +41,24 @@ def test_who_waits_gets_it_when_the_other_is_done(tmp_path: Path) -> None:
     assert sorted(order) == ["a"] * 6 + ["b"] * 6
     assert all(order[at] == order[at + 1] for at in range(0, 12, 2))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_without_a_name_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its holder has deleted it after we opened it: others would lock another file."""
+    path = tmp_path / "lock"
+    tries: list[int] = []
+
+    def delete_first(descriptor: int) -> Lock:
+        tries.append(descriptor)
+        if len(tries) == 1:
+            path.unlink()
+        return try_lock(descriptor)
+
+    monkeypatch.setattr("remote_models.cache._lock.try_lock", delete_first)
+    with hold(path, 60) as is_held:
+        assert is_held
+        assert path.exists()
+    assert len(tries) == 2
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
