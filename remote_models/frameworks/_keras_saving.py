@@ -30,7 +30,7 @@ from remote_models.formats.streaming import (
 )
 from remote_models.frameworks._h5_optimizer import keeping_compile_config
 from remote_models.frameworks._keras_state import (
-    AssetFolder,
+    Keras3AssetFolder,
     StateGroup,
     record_state,
     variable_paths,
@@ -64,7 +64,7 @@ def stream_archive(model: Any) -> tuple[StreamedFile, Mapping[str, str]]:
         "date_saved": datetime.now().strftime("%Y-%m-%d@%H:%M:%S"),  # noqa: DTZ005 - as Keras
     }
     before = {METADATA: json.dumps(metadata).encode(), CONFIG: json.dumps(config).encode()}
-    with AssetFolder() as assets:
+    with Keras3AssetFolder() as assets:
         groups = record_state(model, assets)
         after = dict(assets.files())
     return KerasArchiveFile(before, _lay_out(groups), after), variable_paths(groups)

@@ -8,19 +8,16 @@ of it with the files that Keras writes.
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator, KeysView, Mapping, MutableMapping, Sequence
+from collections.abc import KeysView, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import keras
 from keras.src.saving import saving_lib
 
-__all__ = ["AssetFolder", "StateGroup", "record_state", "variable_paths"]
+from remote_models.frameworks._asset_folder import AssetFolder
+
+__all__ = ["Keras3AssetFolder", "StateGroup", "record_state", "variable_paths"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -144,37 +141,5 @@ class _RecordingStore(saving_lib.H5IOStore):  # type: ignore[misc]  # Keras ship
         return True
 
 
-class AssetFolder(saving_lib.DiskIOStore):  # type: ignore[misc]  # Keras ships no types
-    """A temporary folder for what layers write as files. Without such layers there is none.
-
-    Used in a ``with`` block, after which it is gone.
-    """
-
-    def __init__(self) -> None:  # the base class would make a folder
-        self._folder: Path | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def make(self, path: str) -> str:
-        if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix=".remote_models-"))
-        target = self._folder / path
-        target.mkdir(parents=True, exist_ok=True)
-        return str(target)
-
-    def files(self) -> Iterator[tuple[str, bytes]]:
-        """Yield the path in the archive and the content of every file."""
-        for folder, _, names in sorted(os.walk(self._folder or os.devnull)):
-            for name in sorted(names):
-                path = Path(folder, name)
-                yield f"assets/{path.relative_to(str(self._folder)).as_posix()}", path.read_bytes()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+class Keras3AssetFolder(AssetFolder, saving_lib.DiskIOStore):  # type: ignore[misc]
+    """An :class:`AssetFolder` that Keras 3 accepts."""

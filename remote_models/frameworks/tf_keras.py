@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 import tf_keras
@@ -18,8 +18,18 @@ from remote_models.frameworks._framework import (
     Framework,
     ModelDescription,
     SaveOptions,
+    StreamedSave,
     WeightsOptions,
 )
+from remote_models.frameworks._tf_keras_saving import (
+    stream_archive,
+    stream_h5,
+    stream_h5_weights,
+    stream_weights,
+)
+
+if TYPE_CHECKING:
+    from remote_models.formats.streaming import StreamedFile
 
 __all__ = ["TFKeras"]
 
@@ -37,6 +47,31 @@ class TFKeras(Framework):
             "tensorflow": tf.__version__,
         }
 
+    def stream_model(self, model: Any, format: Format, options: SaveOptions) -> StreamedSave | None:
+        if format is Format.SAVED_MODEL:
+            return None
+        _check(format, options)
+        if not _is_streamable(model):
+            return None
+        if format is Format.KERAS:
+            return self._streamed(model, stream_archive(model))
+        if not _fits_h5(model):  # tf_keras has words for it
+            return None
+        return self._streamed(model, stream_h5(model, include_optimizer=options.include_optimizer))
+
+    def stream_weights(self, model: Any, format: Format) -> StreamedSave | None:
+        own = type(model).save_weights is not tf_keras.Model.save_weights
+        if own or not _is_streamable(model):
+            return None
+        if format is Format.KERAS_WEIGHTS:
+            return self._streamed(model, stream_weights(model))
+        return (
+            self._streamed(model, stream_h5_weights(model)) if format is Format.H5_WEIGHTS else None
+        )
+
+    def _streamed(self, model: Any, file: StreamedFile) -> StreamedSave:
+        return StreamedSave(file=file, description=self.describe(model))
+
     def save_model(self, model: Any, path: Path, format: Format, options: SaveOptions) -> None:
         if format is Format.SAVED_MODEL:
             tf_keras.models.save_model(
@@ -48,21 +83,12 @@ class TFKeras(Framework):
                 save_traces=options.save_traces,
             )
             return
-        if options.signatures is not None or not options.save_traces:
-            raise ArgumentError(
-                "only a SavedModel has signatures and traces", where="signatures, save_traces"
-            )
+        _check(format, options)
         if format is Format.H5:
             tf_keras.models.save_model(
                 model, path, save_format="h5", include_optimizer=options.include_optimizer
             )
             return
-        if not options.include_optimizer:
-            raise FormatError(
-                "Keras always keeps the optimizer in a .keras archive",
-                where="include_optimizer",
-                hint="Save as .h5 or as a SavedModel",
-            )
         tf_keras.models.save_model(model, path, save_format="keras")
 
     def load_model(
@@ -139,6 +165,30 @@ class TFKeras(Framework):
                 "optimizer": tf_keras.optimizers.serialize(model.optimizer)
             }
         return ModelDescription(name=model.name, variables={}, architecture=architecture)
+
+
+def _check(format: Format, options: SaveOptions) -> None:
+    if options.signatures is not None or not options.save_traces:
+        raise ArgumentError(
+            "only a SavedModel has signatures and traces", where="signatures, save_traces"
+        )
+    if format is Format.KERAS and not options.include_optimizer:
+        raise FormatError(
+            "Keras always keeps the optimizer in a .keras archive",
+            where="include_optimizer",
+            hint="Save as .h5 or as a SavedModel",
+        )
+
+
+def _is_streamable(model: Any) -> bool:
+    return bool(model.built) and tf.executing_eagerly()
+
+
+def _fits_h5(model: Any) -> bool:
+    optimizers = (tf_keras.optimizers.Optimizer, tf_keras.optimizers.legacy.Optimizer)
+    return (
+        isinstance(model, tf_keras.Sequential) or model._is_graph_network  # noqa: SLF001 - as save.py asks
+    ) and (model.optimizer is None or isinstance(model.optimizer, optimizers))
 
 
 def _refuse_code(layers: Sequence[str], where: str) -> None:
