@@ -86,20 +86,25 @@ class FileEntry:
         sha256: Hexadecimal SHA-256 of the whole file.
         version: The store's name for these very bytes (S3 VersionId, GCS
             generation) where the store keeps versions, else ``None``.
+        etag: What the store answers for these bytes and no others as long as they are
+            there, if it said so when they were written.
     """
 
     path: RelativePath
     size: int
     sha256: str
     version: str | None = None
+    etag: str | None = None
 
     @classmethod
     def from_json(cls, value: object, *, where: str) -> FileEntry:
         """Read one element of ``files``; the inverse of :meth:`to_json`."""
         fields = object_field(value, where)
-        version = None
-        if "version" in fields:
-            version = text_field(fields["version"], f"{where}.version")
+        names = {
+            name: text_field(fields[name], f"{where}.{name}")
+            for name in ("version", "etag")
+            if name in fields
+        }
         digest = fields.get("sha256")
         if not is_sha256(digest):
             raise malformed(f"{where}.sha256", "64 lower-case hexadecimal digits", digest)
@@ -107,7 +112,8 @@ class FileEntry:
             path=parse_relative_path(fields.get("path"), where=f"{where}.path"),
             size=size_field(fields.get("size"), f"{where}.size"),
             sha256=str(digest),
-            version=version,
+            version=names.get("version"),
+            etag=names.get("etag"),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -115,6 +121,8 @@ class FileEntry:
         entry: dict[str, Any] = {"path": self.path, "size": self.size, "sha256": self.sha256}
         if self.version is not None:
             entry["version"] = self.version
+        if self.etag is not None:
+            entry["etag"] = self.etag
         return entry
 
 

@@ -31,10 +31,10 @@ def publish(
 ) -> Manifest:
     """Put ``artifact`` at ``location`` and return the manifest that was written last.
 
-    Until every byte has travelled, nothing at ``location`` changes; a failure
-    before that leaves no trace. One file is then switched in one step. A
-    directory is switched file by file: a reader in between, or after a kill in
-    between, gets an error and never a mixture.
+    Files that are there already, byte for byte, do not travel again. Until every byte
+    has travelled, nothing at ``location`` changes; a failure before that leaves no
+    trace. One file is then switched in one step. A directory is switched file by file:
+    a reader in between, or after a kill in between, gets an error and never a mixture.
 
     Raises:
         ModelExistsError: something is there and ``overwrite`` is false, or an
@@ -49,7 +49,15 @@ def publish(
     with Publication(store, if_absent=not overwrite) as publication:
         if artifact.layout is Layout.DIRECTORY:
             publication.make_directory(location)
-        coming = stage_files(publication, folder, location, artifact, progress)
+        coming = stage_files(
+            store,
+            publication,
+            folder,
+            location,
+            artifact,
+            earlier=earlier.candidates if overwrite else (),
+            progress=progress,
+        )
         StoredManifest(current=coming).to_bytes()  # refuses metadata that are no JSON, in time
         switch = Switch(store, location, earlier, coming, overwrite=overwrite)
         with switch:

@@ -2,31 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from remote_models.digest import FileHasher
 from remote_models.manifest import FileEntry, Manifest, RelativePath, parse_relative_path
 from remote_models.publishing._artifact import Artifact
 from remote_models.publishing._file_source import FileSource
-from remote_models.storage import Location, ProgressCallback, ProgressMeter, Publication
+from remote_models.publishing._unchanged import UnchangedFiles
+from remote_models.storage import Location, ProgressCallback, ProgressMeter, Publication, Store
 from remote_models.tensor_hashing import ArtifactHasher
 
 __all__ = ["parents_of", "stage_files"]
 
 
 def stage_files(
+    store: Store,
     publication: Publication,
     folder: Location,
     location: Location,
     artifact: Artifact,
+    *,
+    earlier: Sequence[Manifest],
     progress: ProgressCallback | None,
 ) -> Manifest:
-    """Stage every file, hashing it on the way, and return the manifest of what is coming."""
+    """Stage files, hashing them on the way, and return the manifest of what is coming.
+
+    A file that is there already, as one of the ``earlier`` manifests has it, stays: its
+    entry is the earlier one's, with an etag, which no coming file has yet.
+    """
     sizes = {path: source.size for path, source in artifact.files.items()}
     meter = ProgressMeter("upload", str(location), sum(sizes.values()), progress)
     entries = []
     hashers = ArtifactHasher(artifact.tensors)
+    unchanged = UnchangedFiles(
+        store=store,
+        folder=folder,
+        artifact=artifact,
+        candidates=earlier,
+        block_size=hashers.block_size,
+    )
     for path in _commit_order(artifact.files):
+        kept = unchanged.find(path, artifact.files[path], hashers.of_file(path))
+        if kept is not None:
+            meter.advance(kept.size)
+            entries.append(kept)
+            continue
         for parent in reversed(parents_of(path)):
             publication.make_directory(folder.join(parent))
         hasher = hashers.of_file(path)

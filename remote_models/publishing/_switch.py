@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from remote_models.errors import ModelExistsError, StorageError
-from remote_models.manifest import Layout, Manifest, StoredManifest
+from remote_models.manifest import FileEntry, Layout, Manifest, StoredManifest
 from remote_models.publishing._earlier import EarlierArtifact
 from remote_models.publishing._stage import parents_of
 from remote_models.remote_model import manifest_location
@@ -39,7 +39,7 @@ class Switch:
         self._folder = location if coming.layout is Layout.DIRECTORY else location.parent
         self._earlier = earlier
         self._overwrite = overwrite
-        self._versions: dict[str, str] = {}
+        self._named: dict[str, CommittedFile] = {}
         self._attempted: list[Location] = []
         self._committed: list[Location] = []
         self._directories: list[Location] = []
@@ -47,10 +47,17 @@ class Switch:
         self.manifest = coming
 
     def __enter__(self) -> Self:
-        alone = len(self.manifest.files) == 1 and not self._earlier.candidates
-        if not alone:  # a single first file appears in one step: there is nothing to announce
+        if not self._is_one_step():
             self._announce()
         return self
+
+    def _is_one_step(self) -> bool:
+        """Whether there is nothing to announce: one first file appears, or all files stay."""
+        if not self._earlier.candidates:
+            return len(self.manifest.files) == 1
+        there = {entry.path for old in self._earlier.candidates for entry in old.files}
+        coming = {entry.path for entry in self.manifest.files}
+        return there <= coming and all(entry.etag is not None for entry in self.manifest.files)
 
     def _announce(self) -> None:
         announcement = StoredManifest(
@@ -73,8 +80,7 @@ class Switch:
     def record(self, location: Location, committed: CommittedFile) -> None:
         """Remember a file that has become visible."""
         self._committed.append(location)
-        if committed.version is not None:
-            self._versions[location.path] = committed.version
+        self._named[location.path] = committed
 
     def make_directories(self) -> None:
         """Make the folders without a file, and those around them."""
@@ -86,11 +92,18 @@ class Switch:
 
     def finish(self) -> None:
         """Write the manifest of the new artifact alone: the commit mark."""
-        self.manifest = self.manifest.with_files(
-            replace(entry, version=self._versions.get(self._folder.join(entry.path).path))
-            for entry in self.manifest.files
-        )
+        self.manifest = self.manifest.with_files(map(self._as_named, self.manifest.files))
+        if not self._attempted:
+            # Nothing but the manifest changes, so that all can be taken back.
+            self._announced = True
         self._write(StoredManifest(current=self.manifest))
+
+    def _as_named(self, entry: FileEntry) -> FileEntry:
+        """Add to the entry of a file what the store calls it; one that stayed has it."""
+        committed = self._named.get(self._folder.join(entry.path).path)
+        if committed is None:
+            return entry
+        return replace(entry, version=committed.version, etag=committed.etag)
 
     def __exit__(
         self,

@@ -150,17 +150,17 @@ class LocalStagedFile(StagedFile):
     def commit(self) -> CommittedFile:
         self._file.flush()
         os.fsync(self._file.fileno())
+        self._file.close()
         if os.path.isdir(self._path):
             raise IsADirectoryError(self._path)
         if self._if_absent:
             self._create_exclusively()
         else:
             os.replace(self._staging, self._path)
-        # Of this very file: by its name it may be another writer's already.
-        etag = _etag(os.fstat(self._file.fileno()))
-        self._file.close()
         _flush_directory(self._folder)
-        return CommittedFile(etag=etag)
+        # Without an etag: a disk may lose bits, of which its times say nothing, and then
+        # the file has to be written again.
+        return CommittedFile()
 
     def discard(self) -> None:
         with suppress(OSError):  # closing flushes, which a full disk refuses once more

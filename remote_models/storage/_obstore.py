@@ -35,7 +35,12 @@ from remote_models.storage._obstore_staging import (
     ObstoreStagedFile,
     StagedElsewhere,
 )
-from remote_models.storage._s3_codes import CREDENTIALS_HINT, OUT_OF_RANGE, pinning_version
+from remote_models.storage._s3_codes import (
+    CREDENTIALS_HINT,
+    OUT_OF_RANGE,
+    pinning_version,
+    strong_etag,
+)
 from remote_models.storage._staging import StagedFile
 from remote_models.storage._store import Buffer, ObjectInfo, Store
 
@@ -96,7 +101,9 @@ class ObstoreStore(Store):
             else:
                 found = client.get(key, options={"version": version, "head": True}).meta
         return ObjectInfo(
-            size=found["size"], version=pinning_version(found["version"]), etag=found["e_tag"]
+            size=found["size"],
+            version=pinning_version(found["version"]),
+            etag=strong_etag(found["e_tag"]),
         )
 
     def list(self, location: Location) -> Mapping[str, ObjectInfo]:
@@ -196,7 +203,9 @@ class ObstoreStore(Store):
             cut = len(key) + 1 if key else 0
             try:
                 found = {
-                    each["path"][cut:]: ObjectInfo(size=each["size"], etag=each["e_tag"])
+                    each["path"][cut:]: ObjectInfo(
+                        size=each["size"], etag=strong_etag(each["e_tag"])
+                    )
                     for each in find(client, key)
                 }
             except InvalidPathError:

@@ -9,7 +9,7 @@ from typing import IO
 from obstore.store import S3Store as Client
 
 from remote_models.storage._location import Location
-from remote_models.storage._s3_codes import pinning_version
+from remote_models.storage._s3_codes import pinning_version, strong_etag
 from remote_models.storage._staging import CommittedFile, StagedFile
 from remote_models.storage._store import Store
 
@@ -63,7 +63,9 @@ class ObstoreStagedFile(StagedFile):
                 use_multipart=False,
             )
         self._spool.close()
-        return CommittedFile(version=pinning_version(done["version"]), etag=done["e_tag"])
+        return CommittedFile(
+            version=pinning_version(done["version"]), etag=strong_etag(done["e_tag"])
+        )
 
     def discard(self) -> None:
         self._spool.close()

@@ -35,6 +35,7 @@ from remote_models.storage._s3_codes import (
     OUT_OF_RANGE,
     Row,
     pinning_version,
+    strong_etag,
 )
 from remote_models.storage._staging import CommittedFile, StagedFile
 from remote_models.storage._store import Buffer, ObjectInfo, Store
@@ -86,7 +87,9 @@ class S3Store(Store):
         with self.errors(location):
             found = self._s3.call_s3("head_object", Bucket=bucket, Key=key, **pinned)
         return ObjectInfo(
-            size=int(found["ContentLength"]), version=_version(found), etag=found.get("ETag")
+            size=int(found["ContentLength"]),
+            version=_version(found),
+            etag=strong_etag(found.get("ETag")),
         )
 
     def list_names(self, folder: Location, prefix: str) -> Mapping[str, ObjectInfo]:
@@ -142,6 +145,9 @@ class S3Store(Store):
             raise replaced(location)
         return data
 
+    def _describe(self, info: Mapping[str, Any]) -> ObjectInfo:
+        return ObjectInfo(size=int(info["size"]), etag=strong_etag(info.get("ETag")))
+
     def _translate(self, error: Exception, location: Location) -> Exception | None:
         row = BY_CODE.get(_code(error) or "") or _row_by_type(error)
         if row is None:
@@ -186,7 +192,7 @@ class S3StagedFile(StagedFile):
                 "put_object", Body=bytes(self._buffer), **self._address, **self._condition
             )
             self._buffer.clear()
-            return CommittedFile(version=_version(done), etag=done.get("ETag"))
+            return CommittedFile(version=_version(done), etag=strong_etag(done.get("ETag")))
         if self._buffer:
             self._send(bytes(self._buffer))
             self._buffer.clear()
@@ -200,7 +206,7 @@ class S3StagedFile(StagedFile):
         )
         self._upload_id = None
         self._close_pool()
-        return CommittedFile(version=_version(done), etag=done.get("ETag"))
+        return CommittedFile(version=_version(done), etag=strong_etag(done.get("ETag")))
 
     def discard(self) -> None:
         self._buffer.clear()

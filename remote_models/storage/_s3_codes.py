@@ -16,7 +16,7 @@ from remote_models.errors import (
 
 __all__ = [
     "BY_CODE", "CREDENTIALS_HINT", "DENIED", "ENDPOINT_HINT", "EXISTS", "FAILED_PRECONDITIONS",
-    "OUT_OF_RANGE", "Row", "pinning_version",
+    "OUT_OF_RANGE", "Row", "pinning_version", "strong_etag",
 ]  # fmt: skip
 
 CREDENTIALS_HINT = (
@@ -80,3 +80,12 @@ def pinning_version(version: str | None) -> str | None:
     version is overwritten like any object.
     """
     return version if version != "null" else None
+
+
+def strong_etag(etag: str | None) -> str | None:
+    """Return the etag if it tells bytes from others, else ``None``.
+
+    A weak one, which some gateways give, says that objects mean the same, and never
+    matches a condition (RFC 9110, section 8.8.3.2).
+    """
+    return None if not etag or etag.startswith("W/") else etag

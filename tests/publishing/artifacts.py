@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -91,6 +91,18 @@ def directory(version: str) -> Content:
         empty_directories=("assets", "outer/inner"),
         metadata={"version": version},
     )
+
+
+def fine_tuned(version: str) -> Content:
+    """A SavedModel of which every version has the same variables, and another graph."""
+    content = directory("of all versions")
+    graph = {"saved_model.pb": f"graph {version}".encode()}
+    return replace(content, files={**content.files, **graph}, metadata={"version": version})
+
+
+def relabelled(version: str) -> Content:
+    """One file, the same in every version: only the metadata differ."""
+    return replace(single("of all versions"), metadata={"version": version})
 
 
 LAYOUTS = {"single": single, "several": several, "directory": directory}

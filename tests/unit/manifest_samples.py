@@ -265,6 +265,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
                 size=sizes[path],
                 sha256=draw(st.binary(min_size=32, max_size=32)).hex(),
                 version=draw(st.none() | TEXTS),
+                etag=draw(st.none() | TEXTS),
             )
             for path in free[:count]
         ),

@@ -39,7 +39,7 @@ from remote_models.errors import AccessDeniedError, StoreUnavailableError
 from remote_models.formats import Format
 from remote_models.manifest import Layout, Manifest
 from remote_models.publishing import Artifact, local_files, publish
-from remote_models.storage import Location, open_store
+from remote_models.storage import Location, ObjectInfo, open_store
 
 VERBS = ("adopt", "info", "ls", "pull", "push", "verify", "weights")
 
@@ -392,7 +392,8 @@ def test_ls_takes_time_in_proportion(
 ) -> None:
     sizes = {f"m{number}/saved_model.pb": 1 for number in range(20_000)}
     sizes |= {f"n{number}.keras": 1 for number in range(20_000)}
-    monkeypatch.setattr("remote_models.storage.Store.list", lambda _store, _location: sizes)
+    infos = {path: ObjectInfo(size=size) for path, size in sizes.items()}
+    monkeypatch.setattr("remote_models.storage.Store.list", lambda _store, _location: infos)
     start = time.process_time()
     assert len(run("ls", "--json", base).document) == 40_000
     assert time.process_time() - start < 10  # an hour in proportion to the square

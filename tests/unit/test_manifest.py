@@ -92,7 +92,7 @@ def test_the_manifests_of_schema_1_that_are_kept_are_read_for_ever(path: Path) -
 
 def test_manifests_of_every_kind_are_kept() -> None:
     assert {path.stem for path in KEPT} >= {
-        "directory", "file", "first-save-under-way", "minimal", "overwrite-under-way",
+        "directory", "etags", "file", "first-save-under-way", "minimal", "overwrite-under-way",
         "several-files", "tensors", "tensors-in-slices", "unknown-members",
     }  # fmt: skip
 
@@ -262,6 +262,8 @@ RULES: Mapping[str, tuple[object, str]] = {
     "sha256 number": (with_file(sha256=0), "files[2].sha256"),
     "version number": (with_file(version=3), "files[2].version"),
     "version null": (with_file(version=None), "files[2].version"),
+    "etag number": (with_file(etag=3), "files[2].etag"),
+    "etag null": (with_file(etag=None), "files[2].etag"),
     "the same file twice": (with_file(1, path="saved_model.pb"), "files[1].path"),
     "a file below a file": (with_file(1, path="saved_model.pb/x"), "files[1].path"),
     "a file above a file": (with_file(0, path="variables"), "files[1].path"),

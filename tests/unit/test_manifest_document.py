@@ -70,7 +70,7 @@ def test_each_layout_and_each_state_has_an_example() -> None:
 
 def test_every_member_is_described() -> None:
     described = set(re.findall(r"^\| `(\w+)` \| (?:MUST|MAY) \|", TEXT, re.MULTILINE))
-    entry = FileEntry(path=RelativePath("a"), size=0, sha256="", version="")
+    entry = FileEntry(path=RelativePath("a"), size=0, sha256="", version="", etag="")
     pieces = [Piece(file="a", offset=0, nbytes=0, origin=(0,), shape=(0,))]
     tensor = StoredTensor(key="k", dtype="bool", shape=(0,), pieces=pieces, name="n")
     sliced = StoredTensor(key="k", dtype="bool", shape=(0,), pieces=pieces * 2)
