@@ -10,6 +10,7 @@ from remote_models.formats._documents import find_documents
 from remote_models.formats._hdf5_index import Index
 from remote_models.formats._keras_metadata import architecture_of_keras_metadata
 from remote_models.formats._lambda import code_in_architecture, code_in_model
+from remote_models.formats._names import OptimizerNames
 from remote_models.formats._object_graph import OBJECT_GRAPH
 from remote_models.formats._string_tensor import decode_strings
 from remote_models.formats._tensor_bundle import check_piece
@@ -17,6 +18,7 @@ from remote_models.formats._tensor_bundle import check_piece
 __all__ = [
     "OBJECT_GRAPH",
     "Index",
+    "OptimizerNames",
     "architecture_of_keras_metadata",
     "check_piece",
     "code_in_architecture",
