@@ -16,6 +16,7 @@ __all__ = ["TINY", "Artifact", "Stack", "make_artifacts"]
 _ROOT = Path(__file__).parents[1]
 _MEGABYTE = 1_000_000
 _FLOAT_BYTES = 4
+_DEPTH = 100  # layers one behind the other: Keras follows thousands by recursion, and fails
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,12 +55,16 @@ class Stack:
         """Return the model; ``initializer`` fills its kernels."""
         import keras
 
-        inputs = outputs = keras.Input((self.width,))
-        for number in range(self.layers):
-            layer = keras.layers.Dense(
-                self.width, kernel_initializer=initializer, name=f"dense_{number}"
-            )
-            outputs = layer(outputs)
+        inputs = keras.Input((self.width,))
+        outputs = []
+        for first in range(0, self.layers, _DEPTH):
+            last = inputs
+            for number in range(first, min(first + _DEPTH, self.layers)):
+                layer = keras.layers.Dense(
+                    self.width, kernel_initializer=initializer, name=f"dense_{number}"
+                )
+                last = layer(last)
+            outputs.append(last)
         return keras.Model(inputs, outputs, name="stack")
 
 

@@ -68,6 +68,7 @@ def run_group(group: Group, stage: Stage) -> Iterator[Sample]:
         # Nobody is always the first, or always behind the same one.
         shift = turn % len(group.cases)
         cases = [*group.cases[shift:], *group.cases[:shift]]
+        cases = [case for case in cases if case.turns is None or turn < case.turns]
         for first in range(0, len(cases), _TOGETHER):
             yield from _run_some(cases[first : first + _TOGETHER], group, stage, turn)
 
@@ -126,9 +127,11 @@ class _Child:
 def _child(case: Case, stage: Stage) -> Iterator[_Child]:
     bucket = stage.target if case.peer.startswith(("save_", "put_")) else stage.bucket
     arguments = [case.peer, case.artifact.name, str(stage.folder), bucket]
+    own = {name: value for name, value in os.environ.items() if not _is_a_setting(name)}
     environment = {
-        **os.environ,
+        **own,
         **stage.environment,
+        "REMOTE_MODELS_CACHE": "off",
         "REMOTE_MODELS_CLIENT": case.client or "auto",
         "TMPDIR": str(_temporary(stage.folder)),
         "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -150,6 +153,10 @@ def _child(case: Case, stage: Stage) -> Iterator[_Child]:
             yield _Child(case=case, process=process, log=log)
         finally:
             process.kill()
+
+
+def _is_a_setting(name: str) -> bool:
+    return name.startswith(("REMOTE_MODELS_", "AWS_", "KERAS_"))
 
 
 def _python(case: Case) -> str:

@@ -75,6 +75,15 @@ def test_the_plans_name_peers_that_exist() -> None:
         assert Artifact.from_name(artifact.name) == artifact
 
 
+def test_what_targets_are_set_for_takes_five_turns() -> None:
+    for group in full_plan():
+        if group.name in {"load", "load at 25 ms", "save weights.h5", "save keras"}:
+            often = {case.label for case in group.cases if case.turns is None}
+            assert group.repeats >= 5
+            assert any("remote_models" in label for label in often)
+            assert any(label.startswith(("get_", "put_")) for label in often)
+
+
 @pytest.mark.parametrize(("megabytes", "tensors"), [(1, 4), (100, 1000), (1000, 32)])
 def test_a_stack_has_the_size_that_it_is_named_for(megabytes: int, tensors: int) -> None:
     stack = Stack(megabytes=megabytes, tensors=tensors)
