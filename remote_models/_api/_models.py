@@ -16,10 +16,9 @@ from remote_models._api._local_copy import (
     temporary_directory,
 )
 from remote_models._api._publish import publish_files
-from remote_models._api._streaming import generation_of, stream_model
+from remote_models._api._streaming import STREAMED_GENERATION, may_stream, stream_model
 from remote_models._progress_bar import progress_callback
 from remote_models.errors import FormatError
-from remote_models.formats import Format
 from remote_models.frameworks import SaveOptions, choose_framework, framework_of
 from remote_models.manifest import Manifest
 from remote_models.publishing import local_files
@@ -123,10 +122,11 @@ def load_model(
 ) -> Any:
     """Load a whole model, whatever its format.
 
-    Every byte is compared with the manifest before a framework sees it. A ``.keras``
-    archive of Keras 3 goes straight into the variables, without a copy on disk and
-    without running initialisers; other formats are copied to the temporary directory
-    first. An artifact without a manifest is loaded with an :class:`UnverifiedModelWarning`.
+    Every byte is compared with the manifest before a framework sees it. What Keras 3
+    saved as ``.keras`` or ``.h5`` goes straight into the variables, without a copy on
+    disk and without running initialisers; everything else is copied to the temporary
+    directory first. An artifact without a manifest is loaded with an
+    :class:`UnverifiedModelWarning`.
 
     Args:
         url: Where it was saved.
@@ -158,10 +158,10 @@ def load_model(
         storage_options=storage_options,
     )
     callback = progress_callback(progress)
-    if remote.manifest is not None and remote.format is Format.KERAS:
+    if may_stream(remote):
         streamed = stream_model(
             remote,
-            choose_framework(generation_of(remote.manifest), framework),
+            choose_framework(STREAMED_GENERATION, framework),
             custom_objects=custom_objects,
             compile=compile,
             safe_mode=safe_mode,

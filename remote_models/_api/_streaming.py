@@ -7,28 +7,45 @@ from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Any
 
-from remote_models.documents import MODEL_CONFIG
+from remote_models.documents import MODEL_CONFIG, TRAINING_CONFIG
 from remote_models.errors import IntegrityError, ModelNotFoundError
 from remote_models.formats import Format
-from remote_models.frameworks import Framework, TensorStream
-from remote_models.manifest import Manifest
+from remote_models.frameworks import (
+    Framework,
+    TensorSpec,
+    TensorStream,
+    UnmatchedTensorsError,
+)
 from remote_models.remote_model import RemoteModel
 from remote_models.storage import ProgressCallback, ProgressMeter
 
-__all__ = ["generation_of", "stream_model", "stream_weights"]
+__all__ = ["STREAMED_GENERATION", "may_stream", "stream_model", "stream_weights"]
 
-_GENERATIONS = {"keras": 3, "tf_keras": 2}
+STREAMED_GENERATION = 3
+"""The only generation of Keras whose artifacts are loaded here."""
 
-_WITH_WEIGHTS = {Format.KERAS, Format.KERAS_WEIGHTS, Format.SHARDED_WEIGHTS}
+_DOCUMENTS = {
+    Format.KERAS: frozenset({MODEL_CONFIG}),
+    Format.H5: frozenset({MODEL_CONFIG, TRAINING_CONFIG}),
+}
+"""Of each format that holds whole models, the documents that are read here; any other
+is for the framework's own loader to understand."""
+
+_WITH_WEIGHTS = {*_DOCUMENTS, Format.KERAS_WEIGHTS, Format.SHARDED_WEIGHTS}
 
 _UNFIT = (TypeError, ValueError, AttributeError, KeyError, RuntimeError, NotImplementedError)
 """What Keras and custom layers raise when they cannot be built without values."""
 
 
-def generation_of(manifest: Manifest | None) -> int | None:
-    """Return the generation of Keras that a manifest names as the producer, if it does."""
-    producers = manifest.producer if manifest else {}
-    return next((_GENERATIONS[name] for name in _GENERATIONS if name in producers), None)
+def may_stream(remote: RemoteModel) -> bool:
+    """Whether a whole model is here that goes straight into variables, as a rule.
+
+    That is so where a manifest vouches for what Keras 3 wrote, and there is nothing
+    else in it than configuration and weights.
+    """
+    documents = {each.name for each in remote.manifest.documents} if remote.manifest else set()
+    known = _DOCUMENTS.get(remote.format, frozenset()) if remote.format else frozenset()
+    return MODEL_CONFIG in documents <= known and _has_tensors(remote)
 
 
 def stream_model(
@@ -43,16 +60,14 @@ def stream_model(
     """Return the model, or ``None`` where only the framework's own loader will do.
 
     That is so for other formats and generations, for archives with more in them than
-    configuration and weights, for models that cannot be built without values, and for
+    configuration and weights, for ``.h5`` whose tensors have other names than the
+    variables, for models that cannot be built without values, and for
     artifacts that are being replaced at this moment.
 
     Raises:
         StorageError: the store refused or failed.
     """
-    if remote.format is not Format.KERAS or not _is_streamable(remote, framework):
-        return None
-    documents = remote.manifest.documents if remote.manifest else ()
-    if [each.name for each in documents] != [MODEL_CONFIG]:
+    if remote.format is None or not may_stream(remote) or not framework.streams:
         return None
     failures: list[BaseException] = []
     try:
@@ -60,6 +75,7 @@ def stream_model(
             return framework.load_model_from_tensors(
                 remote.architecture or {},
                 tensors,
+                remote.format,
                 custom_objects=custom_objects,
                 compile=compile,
                 safe_mode=safe_mode,
@@ -86,27 +102,25 @@ def stream_weights(
         StorageError: the store refused or failed.
         ValueError: the model and the weights do not fit, as Keras says it.
     """
-    if remote.format not in _WITH_WEIGHTS or not _is_streamable(remote, framework):
+    if remote.format not in _WITH_WEIGHTS or not _has_tensors(remote) or not framework.streams:
         return False
     if not getattr(model, "built", False):
         return False  # Keras has the better words for it
 
     try:
         with _tensors(remote, progress, []) as tensors:
-            framework.load_weights_from_tensors(model, tensors, skip_mismatch=skip_mismatch)
-    except (IntegrityError, ModelNotFoundError):
+            framework.load_weights_from_tensors(
+                model, tensors, remote.format, skip_mismatch=skip_mismatch
+            )
+    except (IntegrityError, ModelNotFoundError, UnmatchedTensorsError):
         return False
     return True
 
 
-def _is_streamable(remote: RemoteModel, framework: Framework) -> bool:
+def _has_tensors(remote: RemoteModel) -> bool:
+    """Whether a manifest vouches for each tensor of something that Keras 3 wrote."""
     manifest = remote.manifest
-    return (
-        framework.streams
-        and manifest is not None
-        and bool(manifest.tensors)
-        and generation_of(manifest) == framework.generation
-    )
+    return manifest is not None and bool(manifest.tensors) and "keras" in manifest.producer
 
 
 @contextmanager
@@ -137,6 +151,13 @@ def _tensors(
         if error is not None and not isinstance(error, GeneratorExit):
             failures.append(error)
 
-    yield TensorStream(keys=tuple(names), read=read, failures=failures)
+    yield TensorStream(specs=_specs(remote), read=read, failures=failures)
     if left:
         meter.advance(left)
+
+
+def _specs(remote: RemoteModel) -> dict[str, TensorSpec]:
+    return {
+        tensor.key: TensorSpec(shape=tensor.shape, dtype=tensor.dtype_name)
+        for tensor in remote.weights.values()
+    }

@@ -6,7 +6,9 @@ from remote_models.frameworks._framework import (
     ModelDescription,
     SaveOptions,
     StreamedSave,
+    TensorSpec,
     TensorStream,
+    UnmatchedTensorsError,
     WeightsOptions,
 )
 
@@ -14,9 +16,11 @@ __all__ = [
     "Framework",
     "ModelDescription",
     "SaveOptions",
-    "TensorStream",
-    "WeightsOptions",
     "StreamedSave",
+    "TensorSpec",
+    "TensorStream",
+    "UnmatchedTensorsError",
+    "WeightsOptions",
     "choose_framework",
     "framework_of",
 ]

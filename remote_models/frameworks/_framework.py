@@ -20,7 +20,9 @@ __all__ = [
     "ModelDescription",
     "SaveOptions",
     "StreamedSave",
+    "TensorSpec",
     "TensorStream",
+    "UnmatchedTensorsError",
     "WeightsOptions",
 ]
 
@@ -79,20 +81,38 @@ class StreamedSave:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TensorSpec:
+    """What a stored tensor is: its shape, and its logical dtype as in ``bfloat16``."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+
+class UnmatchedTensorsError(ValueError):
+    """It is not certain which tensor belongs to which variable: leave it to the framework."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TensorStream:
     """Verified tensors on their way from a store.
 
     Attributes:
-        keys: Their keys in the weights file, as in ``layers/dense/vars/0``.
+        specs: What they are, by their keys in the weights file, as in
+            ``layers/dense/vars/0``; in the order of the manifest.
         read: Begins to read those with the given keys; yields key and array as they
             arrive.
         failures: What has gone wrong while reading, the caller's own exceptions
             included. Frameworks take any exception for a layer that does not fit.
     """
 
-    keys: Collection[str]
+    specs: Mapping[str, TensorSpec]
     read: Callable[[Collection[str]], Iterator[tuple[str, Any]]]
     failures: list[BaseException] = field(default_factory=list)
+
+    @property
+    def keys(self) -> Collection[str]:
+        """The keys of all tensors."""
+        return self.specs.keys()
 
 
 _MAX_CAUSE = 400
@@ -114,18 +134,27 @@ class Framework(ABC):
         self,
         architecture: Mapping[str, Any],
         tensors: TensorStream,
+        format: Format,
         *,
         custom_objects: Mapping[str, Any] | None,
         compile: bool,
         safe_mode: bool,
     ) -> Any:
-        """Return the model that ``architecture`` describes, with the state in ``tensors``."""
+        """Return the model that ``architecture`` describes, with the state in ``tensors``.
+
+        Raises:
+            UnmatchedTensorsError: only the framework's own loader can tell what is whose.
+        """
         raise AssertionError(f"{self.name} does not stream")
 
     def load_weights_from_tensors(
-        self, model: Any, tensors: TensorStream, *, skip_mismatch: bool
+        self, model: Any, tensors: TensorStream, format: Format, *, skip_mismatch: bool
     ) -> None:
-        """Give the variables of ``model`` the values in ``tensors``."""
+        """Give the variables of ``model`` the values in ``tensors``.
+
+        Raises:
+            UnmatchedTensorsError: as for :meth:`load_model_from_tensors`.
+        """
         raise AssertionError(f"{self.name} does not stream")
 
     @abstractmethod

@@ -21,6 +21,7 @@ from remote_models.frameworks._framework import (
     WeightsOptions,
 )
 from remote_models.frameworks._h5_optimizer import keeping_compile_config, restore_optimizer
+from remote_models.frameworks._keras_h5_streaming import build_and_load_h5, load_h5_weights
 from remote_models.frameworks._keras_saving import stream_archive, stream_h5, stream_weights
 from remote_models.frameworks._keras_state import record_state, variable_paths
 from remote_models.frameworks._keras_streaming import build_and_load, load_state
@@ -134,12 +135,14 @@ class Keras3(Framework):
         self,
         architecture: Mapping[str, Any],
         tensors: TensorStream,
+        format: Format,
         *,
         custom_objects: Mapping[str, Any] | None,
         compile: bool,
         safe_mode: bool,
     ) -> Any:
-        return build_and_load(
+        load = build_and_load_h5 if format is Format.H5 else build_and_load
+        return load(
             architecture,
             tensors,
             custom_objects=dict(custom_objects) if custom_objects else None,
@@ -148,9 +151,12 @@ class Keras3(Framework):
         )
 
     def load_weights_from_tensors(
-        self, model: Any, tensors: TensorStream, *, skip_mismatch: bool
+        self, model: Any, tensors: TensorStream, format: Format, *, skip_mismatch: bool
     ) -> None:
-        load_state(model, tensors, skip_mismatch=skip_mismatch)
+        if format is Format.H5:
+            load_h5_weights(model, tensors)
+        else:
+            load_state(model, tensors, skip_mismatch=skip_mismatch)
 
     def save_weights(
         self, model: Any, path: Path, format: Format, max_shard_size: float | None

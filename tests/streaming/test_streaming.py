@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-CHILD = Path(__file__).with_name("child.py")
+from streaming.children import run_child
 
 CASES = (
     "mlp", "functional_shared", "nested", "frozen", "ema", "schedule", "normalization",
@@ -21,18 +16,7 @@ CASES = (
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """What one child process found: TensorFlow takes five seconds to import."""
-    child = subprocess.run(
-        [sys.executable, str(CHILD), str(tmp_path_factory.mktemp("streaming"))],
-        env={**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert child.returncode == 0, child.stderr[-4000:]
-    found = [json.loads(line) for line in child.stdout.splitlines() if line.startswith("{")]
-    return {each["case"]: each for each in found}
+    return run_child("child.py", tmp_path_factory.mktemp("streaming"))
 
 
 @pytest.mark.parametrize("case", CASES)
