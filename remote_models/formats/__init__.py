@@ -3,5 +3,25 @@
 from remote_models.formats._format import Format, Recognition
 from remote_models.formats._json import shard_names
 from remote_models.formats._recognition import recognise_directory, recognise_file
+from remote_models.formats._saved_model import (
+    EXTRA_FOLDER,
+    SAVED_CONFIG,
+    SHARED_VARIABLES,
+    STATE,
+    shared_variables,
+    state_key,
+)
 
-__all__ = ["Format", "Recognition", "recognise_directory", "recognise_file", "shard_names"]
+__all__ = [
+    "EXTRA_FOLDER",
+    "SAVED_CONFIG",
+    "SHARED_VARIABLES",
+    "STATE",
+    "Format",
+    "Recognition",
+    "recognise_directory",
+    "recognise_file",
+    "shard_names",
+    "shared_variables",
+    "state_key",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import IO, Any
 
@@ -15,6 +15,8 @@ from remote_models.formats._keras_archive import CONFIG
 from remote_models.formats._keras_index import CompressedWeightsError, index_keras_archive
 from remote_models.formats._keras_metadata import layer_names, with_layer_names
 from remote_models.formats._names import OptimizerNames, unique_names, variable_name
+from remote_models.formats._saved_model import KERAS_2_METADATA, SAVED_CONFIG, state_key
+from remote_models.formats._saved_state import name_state
 from remote_models.formats._sharded_index import index_sharded
 from remote_models.formats._tensor_bundle import index_checkpoint
 from remote_models.tensors import Role, StoredTensor
@@ -25,8 +27,6 @@ _WEIGHTS = "model.weights.h5"
 
 _VARIABLES = "variables/variables"
 """The prefix of the checkpoint inside a SavedModel."""
-
-_KERAS_METADATA = "keras_metadata.pb"
 
 _NOTHING = Index(tensors=(), skipped=())
 
@@ -61,10 +61,8 @@ def index_artifact(
     if what.format in (Format.SAVED_MODEL, Format.CHECKPOINT):
         prefix = name if what.format is Format.CHECKPOINT else _VARIABLES
         index = _index_checkpoint(prefix, sizes, open_file, where)
-        if what.format is Format.SAVED_MODEL and _KERAS_METADATA in sizes:
-            with open_file(_KERAS_METADATA) as file:
-                layers = layer_names(file.read(), where=where)
-            index = replace(index, tensors=unique_names(with_layer_names(index.tensors, layers)))
+        if what.format is Format.SAVED_MODEL:
+            return _named_by_keras(index, sizes, open_file, where)
         return index
     if what.format is Format.KERAS_DIRECTORY:
         index = _index_directory(sizes, open_file, where)
@@ -116,6 +114,22 @@ def _index_checkpoint(
     return Index(tensors=index_checkpoint(prefix, sizes, read, where=where), skipped=())
 
 
+def _named_by_keras(
+    index: Index, names: Collection[str], open_file: Callable[[str], IO[bytes]], where: str
+) -> Index:
+    """Name the tensors of a SavedModel by what Keras knows of the model, if it is one."""
+    if KERAS_2_METADATA in names:
+        with open_file(KERAS_2_METADATA) as file:
+            layers = layer_names(file.read(), where=where)
+        return replace(index, tensors=unique_names(with_layer_names(index.tensors, layers)))
+    if SAVED_CONFIG not in names:
+        return index
+    with open_file(SAVED_CONFIG) as file:
+        architecture = architecture_of_json(file, where=f"{where}: {SAVED_CONFIG}")
+    index = without_model_name(index, _root_name(architecture))
+    return replace(index, tensors=name_state(index.tensors, architecture))
+
+
 def _root_name(architecture: Mapping[str, Any] | None) -> str:
     config = architecture.get("config") if architecture else None
     name = config.get("name") if isinstance(config, Mapping) else None
@@ -126,7 +140,8 @@ def with_variable_names(index: Index, raw_names: Mapping[str, str], root: str) -
     """Give the tensors of a weights file the names that a live model has for them.
 
     Args:
-        index: The index of a file whose keys are those of ``raw_names``.
+        index: The index of a file whose keys are those of ``raw_names``, or of a
+            SavedModel whose state has these keys.
         raw_names: The framework's name of each variable by its key.
         root: The model's own name, which some versions of Keras put before every
             variable of it and others do not.
@@ -135,10 +150,11 @@ def with_variable_names(index: Index, raw_names: Mapping[str, str], root: str) -
     optimizer_name = OptimizerNames([variable_name(raw) for raw in weights])
     named = []
     for tensor in index.tensors:
-        raw = raw_names.get(tensor.key)
+        key = state_key(tensor.key) or tensor.key
+        raw = raw_names.get(key)
         if raw is None:
             named.append(tensor)
-        elif tensor.key.startswith("optimizer/"):
+        elif key.startswith("optimizer/"):
             named.append(replace(tensor, name=optimizer_name(raw), role=Role.OPTIMIZER))
         else:
             named.append(replace(tensor, name=variable_name(raw), role=_role(tensor)))

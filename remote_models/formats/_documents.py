@@ -19,6 +19,7 @@ from remote_models.formats._format import Format
 from remote_models.formats._hdf5_walk import address_of, open_hdf5, text_attributes
 from remote_models.formats._keras_archive import CONFIG, METADATA, WEIGHTS
 from remote_models.formats._keras_index import data_offset, open_archive
+from remote_models.formats._saved_model import EXTRA_FOLDER, KERAS_2_METADATA, holds_keras_3
 
 __all__ = ["find_documents"]
 
@@ -47,8 +48,7 @@ def find_documents(
         FormatError: a file is damaged.
     """
     if format is Format.SAVED_MODEL:
-        whole = "keras_metadata.pb"
-        return [_whole(open_file, whole, KERAS_METADATA)] if whole in names else []
+        return list(_in_saved_model(names, open_file))
     if format is Format.KERAS_DIRECTORY:
         return [_whole(open_file, CONFIG, MODEL_CONFIG)]
     if format is Format.ARCHITECTURE:
@@ -60,6 +60,18 @@ def find_documents(
         with open_file(name) as file:
             return list(_in_hdf5(file, name, where))
     return []
+
+
+def _in_saved_model(
+    names: Collection[str], open_file: Callable[[str], IO[bytes]]
+) -> Iterator[StoredDocument]:
+    if KERAS_2_METADATA in names:
+        yield _whole(open_file, KERAS_2_METADATA, KERAS_METADATA)
+    elif holds_keras_3(names):
+        for path in sorted(names):
+            member = path.removeprefix(f"{EXTRA_FOLDER}/")
+            if member not in (path, METADATA):
+                yield _whole(open_file, path, MODEL_CONFIG if member == CONFIG else member)
 
 
 def _document(kind: str, path: str, offset: int, data: bytes) -> StoredDocument:

@@ -21,6 +21,7 @@ from remote_models.formats._names import (
     variable_name,
 )
 from remote_models.formats._protos import parse_message
+from remote_models.formats._saved_model import STATE
 from remote_models.tensors import Role, StoredTensor
 
 __all__ = ["OBJECT_GRAPH", "describe"]
@@ -36,6 +37,8 @@ _METRICS = "keras_api/metrics/"
 
 _SECOND_COPIES = "_all_variables/"
 """Where Keras 3's ``export()`` keeps every variable once more."""
+
+_KERAS_3_STATE = STATE.encode()
 
 _SAVE_COUNTER = "save_counter"
 
@@ -142,6 +145,8 @@ class _Graph:
         for name, child in self._children[_ROOT] if self._children else ():
             if name == b"optimizer":
                 optimizers.add(child)
+            elif name == _KERAS_3_STATE:
+                optimizers |= {each for key, each in self._children[child] if key == b"optimizer"}
         elsewhere = self._reachable({_ROOT} - optimizers, but_not=optimizers)
         return self._reachable(optimizers, but_not=elsewhere)
 

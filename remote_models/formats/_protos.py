@@ -1,7 +1,8 @@
 """The protocol buffers that TensorFlow writes, without TensorFlow.
 
-Sources: tensor_bundle.proto, trackable_object_graph.proto (tensorflow/core/protobuf)
-and tensor_shape.proto, tensor_slice.proto, versions.proto (tensorflow/core/framework).
+Sources: tensor_bundle.proto, trackable_object_graph.proto, saved_model.proto,
+meta_graph.proto (tensorflow/core/protobuf) and tensor_shape.proto, tensor_slice.proto,
+versions.proto (tensorflow/core/framework).
 Only the fields that are read are declared.
 
 The descriptors are built at run time in a private pool: protobuf refuses two
@@ -76,10 +77,18 @@ _MESSAGES: dict[str, tuple[tuple[int, str, str], ...]] = {
         (4, "identifier", "bytes"),
         (5, "metadata", "bytes"),
     ),
+    "SavedModel": ((2, "meta_graphs", "MetaGraphDef*"),),
+    "MetaGraphDef": ((1, "meta_info_def", "MetaInfoDef"), (5, "signature_def", "SignatureEntry*")),
+    "MetaInfoDef": ((4, "tags", "bytes*"),),
+    "SignatureEntry": ((1, "key", "bytes"), (2, "value", "SignatureDef")),
+    "SignatureDef": ((1, "inputs", "TensorInfoEntry*"), (2, "outputs", "TensorInfoEntry*")),
+    "TensorInfoEntry": ((1, "key", "bytes"), (2, "value", "TensorInfo")),
+    "TensorInfo": ((2, "dtype", "int32"), (3, "tensor_shape", "TensorShapeProto")),
 }
 """Message to its fields: number, name, type; ``*`` marks a repeated field.
 
-Enumerations and booleans are declared as int32: they are the same on the wire.
+Enumerations and booleans are declared as int32: they are the same on the wire. So are
+maps and repeated messages of a key and a value.
 """
 
 

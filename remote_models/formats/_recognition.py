@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import IO
 
 from remote_models.errors import UnrecognizedFormatError, UnsafeFormatError
@@ -20,6 +21,11 @@ from remote_models.formats._keras_archive import (
     WEIGHTS,
     keras_metadata,
     recognise_zip,
+)
+from remote_models.formats._saved_model import (
+    KERAS_2_METADATA,
+    SAVED_METADATA,
+    holds_keras_3,
 )
 
 __all__ = ["recognise_directory", "recognise_file"]
@@ -111,7 +117,13 @@ def recognise_directory(
         UnrecognizedFormatError: it is no model.
     """
     if "saved_model.pb" in names or "saved_model.pbtxt" in names:
-        with_keras = "keras_metadata.pb" in names
+        if holds_keras_3(names):
+            data = b""
+            if SAVED_METADATA in names:
+                with open_file(SAVED_METADATA) as file:
+                    data = file.read()
+            return replace(keras_metadata(data, format=Format.SAVED_MODEL), generation=3)
+        with_keras = KERAS_2_METADATA in names
         return Recognition(
             format=Format.SAVED_MODEL,
             generation=2 if with_keras else None,

@@ -12,6 +12,7 @@ from remote_models.formats._keras_metadata import architecture_of_keras_metadata
 from remote_models.formats._lambda import code_in_architecture, code_in_model
 from remote_models.formats._names import OptimizerNames
 from remote_models.formats._object_graph import OBJECT_GRAPH
+from remote_models.formats._signatures import Signature, SignatureTensor, parse_signatures
 from remote_models.formats._string_tensor import decode_strings
 from remote_models.formats._tensor_bundle import check_piece
 
@@ -19,6 +20,8 @@ __all__ = [
     "OBJECT_GRAPH",
     "Index",
     "OptimizerNames",
+    "Signature",
+    "SignatureTensor",
     "architecture_of_keras_metadata",
     "check_piece",
     "code_in_architecture",
@@ -27,6 +30,7 @@ __all__ = [
     "find_documents",
     "index_artifact",
     "parse_architecture",
+    "parse_signatures",
     "with_variable_names",
     "without_model_name",
 ]
