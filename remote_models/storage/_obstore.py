@@ -33,6 +33,7 @@ from remote_models.storage._obstore_staging import (
     LARGE,
     MAX_PUT,
     ObstoreStagedFile,
+    ObstoreUpload,
     StagedElsewhere,
 )
 from remote_models.storage._s3_codes import (
@@ -75,9 +76,8 @@ class ObstoreStore(Store):
     """Buckets reached through obstore.
 
     What obstore cannot do as well is left to s3fs where that is installed: files
-    above 8 MiB, of which obstore shows nothing before they are complete and which it
-    creates exclusively in one request only; and folders that hold keys which
-    obstore cannot name.
+    above 8 MiB that may not be there yet, which obstore creates in one request only;
+    and folders that hold keys which obstore cannot name.
     """
 
     def __init__(self, settings: S3Settings, open_other: Callable[[], Store | None]) -> None:
@@ -130,6 +130,8 @@ class ObstoreStore(Store):
 
     def stage(self, location: Location, size: int, *, if_absent: bool = False) -> StagedFile:
         client, key = self._place(self._key(location))
+        if size > LARGE and not if_absent:
+            return ObstoreUpload(client, key, size, self.transfer)
         if size > LARGE and self._other is not None:
             staged = self._other.stage(location, size, if_absent=if_absent)
             return StagedElsewhere(self._other, location, staged)

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import tempfile
-from typing import IO
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from queue import Full, Queue
+from typing import IO, TYPE_CHECKING
 
 from obstore.store import S3Store as Client
 
 from remote_models.storage._location import Location
 from remote_models.storage._s3_codes import pinning_version, strong_etag
+from remote_models.storage._settings import TransferSettings
 from remote_models.storage._staging import CommittedFile, StagedFile
 from remote_models.storage._store import Store
 
-__all__ = ["LARGE", "MAX_PUT", "ObstoreStagedFile", "StagedElsewhere"]
+if TYPE_CHECKING:
+    from obstore import PutResult
+
+__all__ = ["LARGE", "MAX_PUT", "ObstoreStagedFile", "ObstoreUpload", "StagedElsewhere"]
 
 LARGE = 8 * 1024 * 1024
 """Above this, a file travels in parts."""
@@ -21,23 +30,23 @@ LARGE = 8 * 1024 * 1024
 MAX_PUT = 5 * 1024**3
 """What S3 takes in one PutObject, the only conditional request that obstore makes."""
 
-_MAX_PARTS = 10_000
-_PARALLEL_PARTS = 4
+_WAITING_PARTS = 2
+"""Parts that are written before there is room for them among those under way."""
+
+_LOOK_AGAIN_SECONDS = 0.1
 
 
 class ObstoreStagedFile(StagedFile):
-    """An object that waits on this machine, in memory up to 8 MiB, and travels on commit.
+    """An object that waits on this machine and travels on commit, in one request.
 
-    It appears whole or not at all (PutObject, CompleteMultipartUpload). With
-    ``if_absent`` it is one request however large, for which it is read into memory.
+    It appears whole or not at all (PutObject). What is larger than 8 MiB waits in a
+    temporary file.
     """
 
     def __init__(self, client: Client, key: str, size: int, *, if_absent: bool) -> None:
         self._client = client
         self._key = key
         self._if_absent = if_absent
-        self._part_size = max(LARGE, -(-size // _MAX_PARTS))
-        self._multipart = size > LARGE and not if_absent
         self._spool: IO[bytes] = io.BytesIO()
         if size > LARGE:
             self._spool = tempfile.TemporaryFile()  # noqa: SIM115 - closed by commit and discard
@@ -47,28 +56,86 @@ class ObstoreStagedFile(StagedFile):
 
     def commit(self) -> CommittedFile:
         self._spool.seek(0)
-        if self._multipart:
-            done = self._client.put(
-                self._key,
-                self._spool,
-                use_multipart=True,
-                chunk_size=self._part_size,
-                max_concurrency=_PARALLEL_PARTS,
-            )
-        else:
-            done = self._client.put(
-                self._key,
-                self._spool.read(),
-                mode="create" if self._if_absent else "overwrite",
-                use_multipart=False,
-            )
-        self._spool.close()
-        return CommittedFile(
-            version=pinning_version(done["version"]), etag=strong_etag(done["e_tag"])
+        done = self._client.put(
+            self._key,
+            self._spool.read(),
+            mode="create" if self._if_absent else "overwrite",
+            use_multipart=False,
         )
+        self._spool.close()
+        return _committed(done)
 
     def discard(self) -> None:
         self._spool.close()
+
+
+class ObstoreUpload(StagedFile):
+    """An object that travels in parts while it is written.
+
+    It appears whole or not at all (CompleteMultipartUpload). obstore completes an upload
+    when what it reads from ends, and aborts it when that raises: so the end is held
+    back until the commit.
+    """
+
+    def __init__(self, client: Client, key: str, size: int, transfer: TransferSettings) -> None:
+        self._client = client
+        self._key = key
+        self._part_size = transfer.part_size(size)
+        self._parallel = transfer.parts_at_once(self._part_size, besides=_WAITING_PARTS + 1)
+        self._parts: Queue[bytes | None] = Queue(_WAITING_PARTS)
+        self._discarded = False
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="remote_models")
+        self._done = self._thread.submit(self._upload)
+
+    def write(self, data: bytes | memoryview) -> None:
+        self._give(bytes(data))
+
+    def commit(self) -> CommittedFile:
+        self._give(None)
+        done = self._done.result()
+        self._thread.shutdown()
+        return _committed(done)
+
+    def discard(self) -> None:
+        self._discarded = True
+        with suppress(Full):  # then it is about to look at what is waiting
+            self._parts.put_nowait(None)
+        self._thread.shutdown(wait=True)
+
+    def _upload(self) -> PutResult:
+        return self._client.put(
+            self._key,
+            self._read(),
+            use_multipart=True,
+            chunk_size=self._part_size,
+            max_concurrency=self._parallel,
+        )
+
+    def _give(self, part: bytes | None) -> None:
+        """Hand over a part, unless the upload has ended."""
+        while True:
+            if self._done.done():
+                self._done.result()
+                raise BrokenPipeError(errno.EPIPE, "the upload has ended already")
+            with suppress(Full):
+                return self._parts.put(part, timeout=_LOOK_AGAIN_SECONDS)
+
+    def _read(self) -> Iterator[bytes]:
+        while True:
+            part = self._parts.get()
+            if self._discarded:
+                raise _Discarded
+            if part is None:
+                return
+            yield part
+
+
+class _Discarded(Exception):  # noqa: N818 - not an error: how obstore is told to abort
+    pass
+
+
+def _committed(done: PutResult) -> CommittedFile:
+    return CommittedFile(version=pinning_version(done["version"]), etag=strong_etag(done["e_tag"]))
 
 
 class StagedElsewhere(StagedFile):

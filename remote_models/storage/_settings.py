@@ -13,6 +13,10 @@ __all__ = ["TransferSettings"]
 
 _MIN_REQUEST = 256 * 1024
 
+_MIN_PART = 8 * 1024 * 1024
+
+_MAX_PARTS = 10_000
+
 _UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30}
 
 _SIZE = re.compile(r"(\d+)\s*([kmg]?i?)b?", re.IGNORECASE)
@@ -61,6 +65,18 @@ class TransferSettings:
         """Bytes per request: as many as let ``max_concurrency`` of them fit the budget."""
         share = max(self.memory_budget // self.max_concurrency, _MIN_REQUEST)
         return min(self.max_request, share)
+
+    def part_size(self, size: int) -> int:
+        """Return the bytes per part in which an object of ``size`` bytes is uploaded.
+
+        S3 takes 10,000 parts at most, and objects of up to 5 TiB ("Amazon S3 multipart
+        upload limits", Amazon S3 User Guide).
+        """
+        return max(_MIN_PART, -(-size // _MAX_PARTS))
+
+    def parts_at_once(self, part_size: int, *, besides: int = 1) -> int:
+        """Return how many parts may be under way, with ``besides`` more that are being filled."""
+        return max(1, min(self.max_concurrency, self.memory_budget // part_size - besides))
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> TransferSettings:

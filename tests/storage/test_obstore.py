@@ -52,7 +52,7 @@ class TestOnMoto(conformance.TestMoto):
 
 
 class TestWithoutS3fs(conformance.TestSeaweedFS):
-    """Large files wait on this machine and travel on commit."""
+    """Large files that may not be there yet wait on this machine and travel on commit."""
 
     client: ClassVar[str] = "obstore"
 
@@ -62,15 +62,39 @@ class TestWithoutS3fs(conformance.TestSeaweedFS):
         assert isinstance(settings, S3Settings)
         return ObstoreStore(settings, lambda: None)
 
-    def test_an_upload_under_way_can_be_seen_here(self, store: Store, base: Location) -> None:
-        with Publication(store) as publication:
-            publication.stage(base.join("object"), conformance.LARGE, [b"x" * conformance.LARGE])
-            assert self.uploads(base) == []
+    def test_nothing_waits_on_the_disk(
+        self, store: Store, base: Location, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("tempfile.tempdir", "/nowhere")
+        data = conformance.RANDOM[: conformance.LARGE]
+        conformance.commit(store, base.join("object"), data)
+        assert bytes(store.read(base.join("object"), 0, len(data))) == data
 
-    def test_an_upload_that_is_gone_already_is_discarded(
+    def test_the_store_answers_while_uploads_wait_for_their_commit(
         self, store: Store, base: Location
     ) -> None:
-        pytest.skip("there is no upload before the commit")
+        """More of them than obstore has threads, probably."""
+        data = conformance.RANDOM[: conformance.LARGE]
+        with Publication(store) as publication:
+            for number in range(6):
+                publication.stage(base.join(f"object-{number}"), len(data), [data])
+            assert store.list(base) == {}
+            publication.commit(lambda _location, _committed: None)
+        assert len(store.list(base)) == 6
+
+    def test_an_upload_that_fails_says_so_to_the_writer(self, store: Store, base: Location) -> None:
+        missing = Location.parse("s3://test-no-such-bucket/object", base.storage_options)
+        data = conformance.RANDOM[: conformance.LARGE]
+        staged = store.stage(missing, 100 * len(data))
+
+        def write_all() -> None:
+            for _ in range(100):
+                with store.errors(missing):
+                    staged.write(data)
+
+        with pytest.raises(BucketNotFoundError):
+            write_all()
+        staged.discard()
 
     def test_more_than_one_request_takes_is_refused_early(
         self, store: Store, base: Location
