@@ -10,6 +10,7 @@ or not at all.
 
 from __future__ import annotations
 
+import io
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -173,29 +174,30 @@ class S3StagedFile(StagedFile):
         # Some stores (Cloudflare R2) want all parts but the last to be equally long.
         self._part_size = max(_MIN_PART, -(-size // _MAX_PARTS))
         self._multipart = size > self._part_size
-        self._buffer = bytearray()
+        self._buffer = io.BytesIO()
         self._upload_id: str | None = None
         self._parts: list[Future[dict[str, Any]]] = []
         self._flying: deque[Future[dict[str, Any]]] = deque()
         self._pool: ThreadPoolExecutor | None = None
 
     def write(self, data: bytes | memoryview) -> None:
-        self._buffer += data
-        while self._multipart and len(self._buffer) >= self._part_size:
-            part = bytes(memoryview(self._buffer)[: self._part_size])
-            del self._buffer[: self._part_size]
-            self._send(part)
+        view = memoryview(data)
+        while self._multipart and self._buffer.tell() + len(view) >= self._part_size:
+            missing = self._part_size - self._buffer.tell()
+            self._buffer.write(view[:missing])
+            view = view[missing:]
+            self._send(self._take())
+        self._buffer.write(view)
 
     def commit(self) -> CommittedFile:
         if self._upload_id is None:
             done = self._s3.call_s3(
-                "put_object", Body=bytes(self._buffer), **self._address, **self._condition
+                "put_object", Body=self._buffer.getvalue(), **self._address, **self._condition
             )
-            self._buffer.clear()
+            self._take()
             return CommittedFile(version=_version(done), etag=strong_etag(done.get("ETag")))
-        if self._buffer:
-            self._send(bytes(self._buffer))
-            self._buffer.clear()
+        if self._buffer.tell():
+            self._send(self._take())
         parts = [future.result() for future in self._parts]
         done = self._s3.call_s3(
             "complete_multipart_upload",
@@ -209,12 +211,17 @@ class S3StagedFile(StagedFile):
         return CommittedFile(version=_version(done), etag=strong_etag(done.get("ETag")))
 
     def discard(self) -> None:
-        self._buffer.clear()
+        self._take()
         self._close_pool()
         if self._upload_id is not None:
             upload_id, self._upload_id = self._upload_id, None
             with suppress(FileNotFoundError):  # NoSuchUpload: it is gone already
                 self._s3.call_s3("abort_multipart_upload", UploadId=upload_id, **self._address)
+
+    def _take(self) -> bytes:
+        """Empty the buffer. What it held is not copied."""
+        buffer, self._buffer = self._buffer, io.BytesIO()
+        return buffer.getvalue()
 
     def _send(self, part: bytes) -> None:
         if self._upload_id is None or self._pool is None:
