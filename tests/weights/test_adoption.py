@@ -7,6 +7,7 @@ import pickle
 import warnings
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,10 @@ def test_every_format(name: str, memory_base: Location, tmp_path: Path) -> None:
     adopted, expected = rm.open_model(str(location)), rm.open_model(str(pushed))
     assert adopted.manifest == manifest
     assert expected.manifest is not None
-    for member in ("format", "layout", "files", "tensors", "block_size", "documents"):
+    # Only who writes an object knows its etag for that of these very bytes.
+    files = [replace(entry, etag=None) for entry in expected.manifest.files]
+    assert list(manifest.files) == files
+    for member in ("format", "layout", "tensors", "block_size", "documents"):
         assert getattr(manifest, member) == getattr(expected.manifest, member), member
     assert adopted.metadata == {"from": "a friend"}
     assert manifest.producer["adopted_by"].startswith("remote_models ")
