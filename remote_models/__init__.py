@@ -24,6 +24,7 @@ from remote_models._api import (
     verify_model,
 )
 from remote_models._version import __version__
+from remote_models.frameworks import InferenceOnlyWarning
 from remote_models.manifest import FileEntry, Manifest
 from remote_models.remote_model import FileMismatch, RemoteModel, VerifyReport
 from remote_models.storage import TransferProgress
@@ -52,6 +53,7 @@ else:
 __all__ = [
     "FileEntry",
     "FileMismatch",
+    "InferenceOnlyWarning",
     "Manifest",
     "ModelListing",
     "RemoteModel",

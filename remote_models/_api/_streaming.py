@@ -15,6 +15,7 @@ from remote_models.frameworks import (
     TensorSpec,
     TensorStream,
     UnmatchedTensorsError,
+    state_stream,
 )
 from remote_models.remote_model import RemoteModel
 from remote_models.storage import ProgressCallback, ProgressMeter
@@ -27,6 +28,7 @@ STREAMED_GENERATION = 3
 _DOCUMENTS = {
     Format.KERAS: frozenset({MODEL_CONFIG}),
     Format.H5: frozenset({MODEL_CONFIG, TRAINING_CONFIG}),
+    Format.SAVED_MODEL: frozenset({MODEL_CONFIG}),
 }
 """Of each format that holds whole models, the documents that are read here; any other
 is for the framework's own loader to understand."""
@@ -151,7 +153,10 @@ def _tensors(
         if error is not None and not isinstance(error, GeneratorExit):
             failures.append(error)
 
-    yield TensorStream(specs=_specs(remote), read=read, failures=failures)
+    tensors = TensorStream(specs=_specs(remote), read=read, failures=failures)
+    if remote.format is Format.SAVED_MODEL:
+        tensors = state_stream(tensors, remote.architecture or {})
+    yield tensors
     if left:
         meter.advance(left)
 

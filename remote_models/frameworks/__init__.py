@@ -3,6 +3,7 @@
 from remote_models.frameworks._choice import choose_framework, framework_of
 from remote_models.frameworks._framework import (
     Framework,
+    InferenceOnlyWarning,
     ModelDescription,
     SaveOptions,
     StreamedSave,
@@ -11,9 +12,11 @@ from remote_models.frameworks._framework import (
     UnmatchedTensorsError,
     WeightsOptions,
 )
+from remote_models.frameworks._state_stream import state_stream
 
 __all__ = [
     "Framework",
+    "InferenceOnlyWarning",
     "ModelDescription",
     "SaveOptions",
     "StreamedSave",
@@ -23,4 +26,5 @@ __all__ = [
     "WeightsOptions",
     "choose_framework",
     "framework_of",
+    "state_stream",
 ]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Framework",
+    "InferenceOnlyWarning",
     "ModelDescription",
     "SaveOptions",
     "StreamedSave",
@@ -86,6 +87,10 @@ class TensorSpec:
 
     shape: tuple[int, ...]
     dtype: str
+
+
+class InferenceOnlyWarning(UserWarning):
+    """A model was loaded as the graph that serves it, since its classes are not known."""
 
 
 class UnmatchedTensorsError(ValueError):

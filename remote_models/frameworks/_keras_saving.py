@@ -36,7 +36,18 @@ from remote_models.frameworks._keras_state import (
     variable_paths,
 )
 
-__all__ = ["stream_archive", "stream_h5", "stream_weights"]
+__all__ = ["model_documents", "stream_archive", "stream_h5", "stream_weights"]
+
+
+def model_documents(model: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the configuration and the metadata that a ``.keras`` archive of a model holds."""
+    with serialization_lib.ObjectSharingScope():
+        config: dict[str, Any] = keras.saving.serialize_keras_object(model)
+    metadata = {
+        "keras_version": keras.__version__,
+        "date_saved": datetime.now().strftime("%Y-%m-%d@%H:%M:%S"),  # noqa: DTZ005 - as Keras
+    }
+    return config, metadata
 
 
 def stream_weights(model: Any) -> tuple[StreamedFile, Mapping[str, str]]:
@@ -57,12 +68,7 @@ def stream_archive(model: Any) -> tuple[StreamedFile, Mapping[str, str]]:
     Returns:
         The file, and the path of each variable by its key in the weights.
     """
-    with serialization_lib.ObjectSharingScope():
-        config = keras.saving.serialize_keras_object(model)
-    metadata = {
-        "keras_version": keras.__version__,
-        "date_saved": datetime.now().strftime("%Y-%m-%d@%H:%M:%S"),  # noqa: DTZ005 - as Keras
-    }
+    config, metadata = model_documents(model)
     before = {METADATA: json.dumps(metadata).encode(), CONFIG: json.dumps(config).encode()}
     with Keras3AssetFolder() as assets:
         groups = record_state(model, assets)

@@ -1,10 +1,10 @@
 """Load a Keras 3 model without a file and without running its initialisers.
 
 With ``_keras_state``, the only place that touches what Keras keeps private:
-``_model_from_config``, ``_load_state``, ``_raise_loading_failure`` and ``H5IOStore`` of
-``saving_lib``, ``SafeModeScope`` of ``serialization_lib``, ``_value``, ``_initialize``
-and ``_direct_assign`` of variables, and the list of those that wait for their
-initialiser. Tried with Keras 3.8 to 3.15.
+``_model_from_config``, ``_load_state``, ``_raise_loading_failure``, ``H5IOStore`` and
+``DiskIOStore`` of ``saving_lib``, ``SafeModeScope`` of ``serialization_lib``,
+``_value``, ``_initialize`` and ``_direct_assign`` of variables, and the list of those
+that wait for their initialiser. Tried with Keras 3.8 to 3.15.
 
 Keras' own ``load_own_variables`` decides which value goes where, so that layers with
 ideas of their own load as ever; only the place that the values come from differs.
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, KeysView, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -39,17 +40,26 @@ def build_and_load(
     custom_objects: Mapping[str, Any] | None,
     compile: bool,
     safe_mode: bool,
+    assets: Path | None = None,
 ) -> Any:
     """Return the model that ``architecture`` describes, its variables from ``tensors``.
 
     Each variable gets its value as it arrives, and no other before: initialisers cost
     more than the transfer, and their values would be thrown away.
 
+    Args:
+        architecture: The configuration, as a ``.keras`` archive holds it.
+        tensors: The model's state by the keys of a weights file.
+        custom_objects: As Keras takes them.
+        compile: Whether to compile it as it was when saved.
+        safe_mode: Whether Keras refuses to deserialise lambdas.
+        assets: A folder with the files that layers have written, if there are any.
+
     Raises:
         RemoteModelsError: reading a tensor failed.
         ValueError, TypeError: as Keras raises them.
     """
-    loading = _Loading(tensors, skip_mismatch=False)
+    loading = _Loading(tensors, skip_mismatch=False, assets=assets)
     with LoadingScope():
         model = saving_lib._model_from_config(  # noqa: SLF001 - see the module
             json.dumps(architecture), custom_objects, False, safe_mode
@@ -81,8 +91,11 @@ def load_state(model: Any, tensors: TensorStream, *, skip_mismatch: bool) -> Non
 class _Loading:
     """Loads a model's parts, each once, however often it is asked to."""
 
-    def __init__(self, tensors: TensorStream, *, skip_mismatch: bool) -> None:
+    def __init__(
+        self, tensors: TensorStream, *, skip_mismatch: bool, assets: Path | None = None
+    ) -> None:
         self._store = _TensorStore(tensors)
+        self._assets = saving_lib.DiskIOStore(str(assets), mode="r") if assets else None
         self._skip_mismatch = skip_mismatch
         self._loaded: set[int] = set()
 
@@ -93,7 +106,7 @@ class _Loading:
         saving_lib._load_state(  # noqa: SLF001 - see the module
             model,
             self._store,
-            None,
+            self._assets,
             "",
             skip_mismatch=self._skip_mismatch,
             visited_saveables=self._loaded,

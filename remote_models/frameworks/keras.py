@@ -22,6 +22,13 @@ from remote_models.frameworks._framework import (
 )
 from remote_models.frameworks._h5_optimizer import keeping_compile_config, restore_optimizer
 from remote_models.frameworks._keras_h5_streaming import build_and_load_h5, load_h5_weights
+from remote_models.frameworks._keras_saved_model import (
+    load_graph,
+    load_saved_model,
+    load_saved_weights,
+    refuse_backend,
+    write_saved_model,
+)
 from remote_models.frameworks._keras_saving import stream_archive, stream_h5, stream_weights
 from remote_models.frameworks._keras_state import record_state, variable_paths
 from remote_models.frameworks._keras_streaming import build_and_load, load_state
@@ -60,6 +67,8 @@ class Keras3(Framework):
         self._check(format, options)
         if not model.built:  # Keras has words for it
             return None
+        if format is Format.SAVED_MODEL:  # TensorFlow writes to disk only
+            return None
         if format is Format.KERAS:
             return self._streamed(model, *stream_archive(model))
         return self._streamed(
@@ -82,6 +91,14 @@ class Keras3(Framework):
 
     def save_model(self, model: Any, path: Path, format: Format, options: SaveOptions) -> None:
         self._check(format, options)
+        if format is Format.SAVED_MODEL:
+            write_saved_model(
+                model,
+                path,
+                include_optimizer=options.include_optimizer,
+                signatures=options.signatures,
+            )
+            return
         if format is Format.KERAS:
             keras.saving.save_model(model, path)
             return
@@ -90,11 +107,8 @@ class Keras3(Framework):
 
     def _check(self, format: Format, options: SaveOptions) -> None:
         if format is Format.SAVED_MODEL:
-            raise FormatError(
-                "Keras 3 cannot save a whole model as a SavedModel",
-                where="save_format",
-                hint="Save it as .keras: give the URL that extension or pass save_format='keras'",
-            )
+            refuse_backend()
+            return
         if options.signatures is not None or not options.save_traces:
             raise ArgumentError(
                 "only a SavedModel has signatures and traces", where="signatures, save_traces"
@@ -117,9 +131,17 @@ class Keras3(Framework):
         safe_mode: bool,
     ) -> Any:
         if not what.has_keras_metadata:
-            raise self.no_keras_model(what, where)
-        if what.format is Format.SAVED_MODEL:
+            return load_graph(path, where=where, otherwise=self.no_keras_model(what, where))
+        if what.format is Format.SAVED_MODEL and what.generation != self.generation:
             raise self.other_generation(what, where)
+        if what.format is Format.SAVED_MODEL:
+            return load_saved_model(
+                path,
+                where=where,
+                custom_objects=custom_objects,
+                compile=compile,
+                safe_mode=safe_mode,
+            )
         with self.naming_generation(what, where):
             model = keras.saving.load_model(
                 path,
@@ -177,6 +199,8 @@ class Keras3(Framework):
     ) -> Any:
         if not what.has_keras_metadata:
             raise self.no_keras_model(what, where)
+        if what.format is Format.SAVED_MODEL and what.generation == self.generation:
+            return load_saved_weights(model, path, skip_mismatch=options.skip_mismatch, where=where)
         if what.format in (Format.SAVED_MODEL, Format.CHECKPOINT):
             raise self.other_generation(what, where)
         by_name = {"by_name": True} if options.by_name else {}
