@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from remote_models.storage._location import Location
@@ -101,25 +101,37 @@ def _in_parallel(
             carry_out(request)
             yield request
         return
-    workers = min(settings.max_concurrency, len(requests))
-    with ThreadPoolExecutor(workers, thread_name_prefix="remote_models") as pool:
-        waiting = deque(requests)
-        flying: deque[tuple[Request, Future[None]]] = deque()
-        held = 0
+    waiting = deque(requests)
+    flying: deque[tuple[Request, Future[None]]] = deque()
+    with ThreadPoolExecutor(
+        min(settings.max_concurrency, len(requests)), thread_name_prefix="remote_models"
+    ) as pool:
         try:
             while waiting or flying:
-                while (
-                    waiting
-                    and len(flying) < workers
-                    and (not flying or held + waiting[0].range.size <= settings.memory_budget)
-                ):
+                while waiting and _has_room(flying, waiting[0], settings):
                     request = waiting.popleft()
-                    held += request.range.size
                     flying.append((request, pool.submit(carry_out, request)))
-                request, future = flying.popleft()
-                future.result()
-                held -= request.range.size
-                yield request
+                request, future = flying[0]
+                if future.done():
+                    flying.popleft()
+                    future.result()
+                    yield request
+                else:  # the next to hand out may be slow, and others make room meanwhile
+                    wait([each for _, each in flying if not each.done()], None, FIRST_COMPLETED)
         finally:
             for _, future in flying:
                 future.cancel()
+
+
+def _has_room(
+    flying: Collection[tuple[Request, Future[None]]], coming: Request, settings: TransferSettings
+) -> bool:
+    """Whether one more request may be made: under way and ahead of the reader have limits."""
+    under_way = [request.range.size for request, future in flying if not future.done()]
+    ahead = sum(request.range.size for request, _ in flying)
+    size = coming.range.size
+    return not flying or (
+        len(under_way) < settings.max_concurrency
+        and sum(under_way) + size <= settings.memory_budget
+        and ahead + size <= 2 * settings.memory_budget
+    )

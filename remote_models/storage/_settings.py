@@ -37,8 +37,8 @@ class TransferSettings:
 
     Attributes:
         max_concurrency: Requests under way at once.
-        memory_budget: Bytes of requests under way, or that wait to be handed out or
-            sent. What was asked for comes on top.
+        memory_budget: Bytes of requests under way, or that wait to be sent. Of what has
+            arrived, as much again may wait for who asked for it.
         max_request: Bytes per request at most, however large the budget is.
         max_gap: Unwanted bytes between two ranges that are read to save a request.
         max_waste: The share of a request's bytes that may be unwanted.
