@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import tf_keras
@@ -33,9 +33,6 @@ from remote_models.formats.streaming import (
     legacy_weights_file,
 )
 from remote_models.frameworks._asset_folder import AssetFolder
-
-if TYPE_CHECKING:
-    import h5py
 
 __all__ = ["stream_archive", "stream_h5", "stream_h5_weights", "stream_weights"]
 
@@ -165,7 +162,7 @@ class _LayoutStore:
         self._visits = visits
         self._variables = {id(each): _stored_by(each) for each in _owners(model)}
 
-    def make(self, path: str) -> h5py.Group | _DelayedGroup:
+    def make(self, path: str) -> Any:
         group = self._layout.root.create_group(f"{path}/vars" if path else "vars")
         variables = self._variables.get(self._visits.now)
         return group if variables is None else _DelayedGroup(self._layout, group, variables)
@@ -174,7 +171,7 @@ class _LayoutStore:
 class _DelayedGroup:
     """Takes the copies that a layer or an optimizer hands over for the variables themselves."""
 
-    def __init__(self, layout: Hdf5Layout, group: h5py.Group, variables: Mapping[str, Any]) -> None:
+    def __init__(self, layout: Hdf5Layout, group: Any, variables: Mapping[str, Any]) -> None:
         self._layout = layout
         self._group = group
         self._variables = variables
