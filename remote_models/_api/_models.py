@@ -42,6 +42,9 @@ def save_model(
 ) -> Manifest:
     """Save a whole model: architecture, weights, compile and optimizer state.
 
+    A ``.keras`` or ``.h5`` file is sent while it is made, a SavedModel is written to the
+    temporary directory first.
+
     Either the whole model becomes visible at ``url``, with its manifest, or what
     was there stays. Overwriting a directory in place is not atomic: a reader in
     between gets an error or one whole model, never a mixture. With
