@@ -13,6 +13,7 @@ import io
 import json
 import secrets
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, ClassVar, Protocol, cast
 from urllib.parse import quote
@@ -181,6 +182,9 @@ class GCSStagedFile(StagedFile):
     GCS makes the object of a resumable upload when its last byte arrives, so the
     last chunk is what ``commit`` sends. ``if_absent`` is generation 0 ("Request
     preconditions"), which GCS checks when the upload begins and when it ends.
+
+    GCS takes the chunks of an upload one after the other ("Performing resumable
+    uploads"): one is under way while the next is written.
     """
 
     def __init__(
@@ -194,24 +198,33 @@ class GCSStagedFile(StagedFile):
         self._sent = 0
         self._buffer = bytearray()
         self._session: str | None = None
+        self._sender: ThreadPoolExecutor | None = None
+        self._sending: Future[bytes] | None = None
 
     def write(self, data: bytes | memoryview) -> None:
-        self._buffer += data
-        while self._sent + _CHUNK < self._size and len(self._buffer) >= _CHUNK:
-            self._send(_CHUNK)
+        view = memoryview(data)
+        while self._sent + _CHUNK < self._size and len(self._buffer) + len(view) >= _CHUNK:
+            missing = _CHUNK - len(self._buffer)
+            self._buffer += view[:missing]
+            view = view[missing:]
+            self._send()
+        self._buffer += view
 
     def commit(self) -> CommittedFile:
-        if self._session is None:
+        if self._sender is None:
             made = self._insert()
+            self._buffer.clear()
         else:
-            made = json.loads(self._send(len(self._buffer)))
+            self._send()
+            made = json.loads(self._answer())
             self._session = None
-        self._buffer.clear()
+            self._close_sender()
         generation: str | None = made.get("generation")
         return CommittedFile(version=generation, etag=generation)
 
     def discard(self) -> None:
         self._buffer.clear()
+        self._close_sender()
         if self._session is not None:
             session, self._session = self._session, None
             # "Performing resumable uploads", section "Cancel an upload".
@@ -236,7 +249,22 @@ class GCSStagedFile(StagedFile):
         )
         return made
 
-    def _send(self, length: int) -> bytes:
+    def _send(self) -> None:
+        """Send what has been written once the chunk before it is there."""
+        if self._sender is None:
+            self._sender = ThreadPoolExecutor(1, thread_name_prefix="remote_models")
+        else:
+            self._answer()
+        chunk, self._buffer = bytes(self._buffer), bytearray()
+        self._sending = self._sender.submit(self._send_chunk, chunk, self._sent)
+        self._sent += len(chunk)
+
+    def _answer(self) -> bytes:
+        """Return what GCS said to the chunk before."""
+        assert self._sending is not None
+        return self._sending.result()
+
+    def _send_chunk(self, chunk: bytes, start: int) -> bytes:
         if self._session is None:
             headers, _ = self._gcs.call(
                 "POST",
@@ -246,16 +274,16 @@ class GCSStagedFile(StagedFile):
                 **self._condition,
             )
             self._session = str(headers["Location"])
-        chunk = bytes(memoryview(self._buffer)[:length])
-        del self._buffer[:length]
-        stop = self._sent + length
-        content_range = f"bytes {self._sent}-{stop - 1}/{self._size}"
+        content_range = f"bytes {start}-{start + len(chunk) - 1}/{self._size}"
         _, body = self._gcs.call(
             "PUT", self._session, headers={"Content-Range": content_range}, data=_Body(chunk)
         )
-        self._sent = stop
         answer: bytes = body
         return answer
+
+    def _close_sender(self) -> None:
+        if self._sender is not None:
+            self._sender.shutdown(wait=True, cancel_futures=True)
 
     @property
     def _upload_url(self) -> str:
