@@ -37,6 +37,8 @@ def info(options: argparse.Namespace) -> int:
         for name, value in facts.items():
             if text := _readable(name, value):
                 print_line(f"{name.replace('_', ' '):<{width}}  {text}")
+        for name in facts["signatures"] or ():
+            print_line(f"{'signature':<{width}}  {name}{remote.signatures[name]}")
         for line in ["", *summary.split("\n")] if summary else ():
             print_line(line)
     return OK
@@ -57,11 +59,21 @@ def _facts(remote: RemoteModel) -> dict[str, Any]:
         "files": len(remote.files),
         "size": remote.total_size,
         **_counts(manifest.tensors if manifest else ()),
+        "signatures": _signatures(remote),
         "created": manifest.created if manifest else None,
         "producer": dict(manifest.producer) if manifest else {},
         "metadata": dict(manifest.metadata) if manifest else {},
         "manifest_digest": manifest.digest if manifest else None,
     }
+
+
+def _signatures(remote: RemoteModel) -> dict[str, Any] | None:
+    """Return the signatures, ``None`` where there are none to be read."""
+    try:
+        found = {name: asdict(each) for name, each in remote.signatures.items()}
+    except FormatError:
+        return None  # damaged before it was saved: everything else can still be told
+    return found or None
 
 
 def _counts(tensors: Sequence[StoredTensor]) -> dict[str, int | None]:
@@ -77,7 +89,7 @@ def _readable(name: str, value: Any) -> str:
         return f"{format_size(value)} ({value} bytes)"
     if name == "manifest_digest" and value is None:
         return "none: no manifest vouches for these bytes"
-    if value is None or value == {}:
+    if value is None or value == {} or name == "signatures":  # each has a line of its own
         return ""
     if name == "parameters":
         return f"{value:,}"

@@ -17,7 +17,7 @@ from remote_models.errors import IntegrityError, ModelNotFoundError
 from remote_models.manifest import Manifest
 from remote_models.remote_model._folder import ArtifactFolder
 
-__all__ = ["read_architecture"]
+__all__ = ["read_architecture", "read_document"]
 
 
 def read_architecture(
@@ -41,21 +41,29 @@ def read_architecture(
     if KERAS_METADATA in documents:
         from remote_models.formats.indexing import architecture_of_keras_metadata
 
-        data = _read(folder, manifest, documents[KERAS_METADATA])
+        data = read_document(folder, manifest, documents[KERAS_METADATA])
         return architecture_of_keras_metadata(data, where=str(folder))
     if MODEL_CONFIG not in documents:
         return None
     from remote_models.formats.indexing import parse_architecture
 
-    data = _read(folder, manifest, documents[MODEL_CONFIG])
+    data = read_document(folder, manifest, documents[MODEL_CONFIG])
     architecture = parse_architecture(data, where=str(folder))
     if TRAINING_CONFIG in documents:
-        training = _read(folder, manifest, documents[TRAINING_CONFIG])
+        training = read_document(folder, manifest, documents[TRAINING_CONFIG])
         architecture["training_config"] = json.loads(training)
     return architecture
 
 
-def _read(folder: ArtifactFolder, manifest: Manifest | None, document: StoredDocument) -> bytes:
+def read_document(
+    folder: ArtifactFolder, manifest: Manifest | None, document: StoredDocument
+) -> bytes:
+    """Return the bytes of a document, as a manifest vouches for them if there is one.
+
+    Raises:
+        IntegrityError: they are others.
+        StorageError: the store refused or failed.
+    """
     location = folder.file(document.file)
     start, stop = document.offset, document.offset + document.nbytes
     entry = manifest.file(document.file) if manifest else None
@@ -70,7 +78,7 @@ def _read(folder: ArtifactFolder, manifest: Manifest | None, document: StoredDoc
         if hashlib.sha256(data).hexdigest() == document.sha256:
             return bytes(data)
     raise IntegrityError(
-        "the model's configuration is not the one that the manifest vouches for",
+        "what describes the model is not what the manifest vouches for",
         where=str(location),
         hint="Open the model again if it was replaced meanwhile, or restore the file",
     )

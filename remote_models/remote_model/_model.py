@@ -35,7 +35,7 @@ from remote_models.storage import (
 
 if TYPE_CHECKING:
     from remote_models.cache import Cache
-    from remote_models.formats.indexing import Index
+    from remote_models.formats.indexing import Index, Signature
     from remote_models.remote_model._weights import Weights
 
 __all__ = ["RemoteModel"]
@@ -197,6 +197,21 @@ class RemoteModel:
         from remote_models.remote_model._architecture import read_architecture
 
         return read_architecture(self._folder, self.manifest, self._documents_now)
+
+    @cached_property
+    def signatures(self) -> Mapping[str, Signature]:
+        """How a SavedModel can be run, by name: what goes in and what comes out.
+
+        Read without TensorFlow. Empty for other formats.
+
+        Raises:
+            IntegrityError: the graph is not the one that the manifest vouches for.
+            FormatError: it is damaged.
+            StorageError: the store refused or failed.
+        """
+        from remote_models.remote_model._signatures import read_signatures
+
+        return read_signatures(self._folder, self.manifest, self.files, self._open_file)
 
     def summary(self) -> str:
         """Return a table of the layers with their shapes, parameters and bytes, as text.
