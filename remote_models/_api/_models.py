@@ -17,6 +17,11 @@ from remote_models._api._local_copy import (
 )
 from remote_models._api._publish import publish_files
 from remote_models._api._streaming import STREAMED_GENERATION, may_stream, stream_model
+from remote_models._api._translating import (
+    TRANSLATED_GENERATION,
+    may_translate,
+    translate_model,
+)
 from remote_models._progress_bar import progress_callback
 from remote_models.errors import FormatError
 from remote_models.frameworks import SaveOptions, choose_framework, framework_of
@@ -172,6 +177,17 @@ def load_model(
         )
         if streamed is not None:
             return streamed
+    if may_translate(remote):
+        translated = translate_model(
+            remote,
+            choose_framework(TRANSLATED_GENERATION, framework),
+            custom_objects=custom_objects,
+            compile=compile,
+            safe_mode=safe_mode,
+            progress=callback,
+        )
+        if translated is not None:
+            return translated
     with fetched(remote, callback) as artifact:
         what = artifact.what
         if not what.format.is_model:

@@ -110,6 +110,7 @@ _VARIABLES: dict[str, tuple[LayerVariable, ...]] = {
     "GroupNormalization": _AFFINE,
     "LSTMCell": _CELL,
     "LayerNormalization": _AFFINE,
+    "LayerScale": (LayerVariable("gamma"),),  # in the applications ConvNeXt only
     "LocallyConnected1D": _KERNEL,
     "LocallyConnected2D": _KERNEL,
     "Normalization": tuple(
@@ -126,6 +127,7 @@ _VARIABLES: dict[str, tuple[LayerVariable, ...]] = {
     "SeparableConv1D": _SEPARABLE,
     "SeparableConv2D": _SEPARABLE,
     "SimpleRNNCell": _CELL,
+    "SyncBatchNormalization": (*_AFFINE, _fixed("moving_mean"), _fixed("moving_variance")),
     # The kernel of the wrapped layer is stored with the wrapper a second time.
     "SpectralNormalization": (LayerVariable(None), _fixed("vector_u")),
 }

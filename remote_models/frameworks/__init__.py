@@ -12,12 +12,14 @@ from remote_models.frameworks._framework import (
     UnmatchedTensorsError,
     WeightsOptions,
 )
+from remote_models.frameworks._named_tensors import NamedTensors, named_tensors
 from remote_models.frameworks._state_stream import state_stream
 
 __all__ = [
     "Framework",
     "InferenceOnlyWarning",
     "ModelDescription",
+    "NamedTensors",
     "SaveOptions",
     "StreamedSave",
     "TensorSpec",
@@ -26,5 +28,6 @@ __all__ = [
     "WeightsOptions",
     "choose_framework",
     "framework_of",
+    "named_tensors",
     "state_stream",
 ]

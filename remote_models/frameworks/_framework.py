@@ -14,6 +14,7 @@ from remote_models.formats import Format, Recognition
 
 if TYPE_CHECKING:
     from remote_models.formats.streaming import StreamedFile
+    from remote_models.frameworks._named_tensors import NamedTensors
 
 __all__ = [
     "Framework",
@@ -162,9 +163,37 @@ class Framework(ABC):
         """
         raise AssertionError(f"{self.name} does not stream")
 
+    translates = False
+    """Whether models of the other generation can be loaded from their tensors."""
+
+    def translate_model(
+        self,
+        architecture: Mapping[str, Any],
+        tensors: NamedTensors,
+        *,
+        custom_objects: Mapping[str, Any] | None,
+        compile: bool,
+        safe_mode: bool,
+    ) -> Any:
+        """Return the model that ``architecture``, of the other generation, describes.
+
+        Raises:
+            GenerationError: the framework has nothing for a part of it.
+            FormatError: its variables and ``tensors`` do not match.
+        """
+        raise AssertionError(f"{self.name} does not translate")
+
     @abstractmethod
     def versions(self) -> Mapping[str, str]:
         """Return the names and versions of the framework and its backend."""
+
+    def stream_model(self, model: Any, format: Format, options: SaveOptions) -> StreamedSave | None:
+        """Return the file that :meth:`save_model` writes, or ``None`` where only that will do."""
+        return None
+
+    def stream_weights(self, model: Any, format: Format) -> StreamedSave | None:
+        """Return the file that :meth:`save_weights` writes, or ``None`` where only that will do."""
+        return None
 
     @abstractmethod
     def save_model(self, model: Any, path: Path, format: Format, options: SaveOptions) -> None:
@@ -194,14 +223,6 @@ class Framework(ABC):
         self, model: Any, path: Path, what: Recognition, options: WeightsOptions, *, where: str
     ) -> Any:
         """Read weights that came from ``where``; return what the framework returns."""
-
-    def stream_model(self, model: Any, format: Format, options: SaveOptions) -> StreamedSave | None:
-        """Return the file that :meth:`save_model` writes, or ``None`` where only that will do."""
-        return None
-
-    def stream_weights(self, model: Any, format: Format) -> StreamedSave | None:
-        """Return the file that :meth:`save_weights` writes, or ``None`` where only that will do."""
-        return None
 
     @abstractmethod
     def to_json(self, model: Any) -> str:

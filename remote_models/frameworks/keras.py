@@ -21,6 +21,7 @@ from remote_models.frameworks._framework import (
     WeightsOptions,
 )
 from remote_models.frameworks._h5_optimizer import keeping_compile_config, restore_optimizer
+from remote_models.frameworks._keras2_loading import build_translated, load_translated
 from remote_models.frameworks._keras_h5_streaming import build_and_load_h5, load_h5_weights
 from remote_models.frameworks._keras_saved_model import (
     load_graph,
@@ -35,6 +36,7 @@ from remote_models.frameworks._keras_streaming import build_and_load, load_state
 
 if TYPE_CHECKING:
     from remote_models.formats.streaming import StreamedFile
+    from remote_models.frameworks._named_tensors import NamedTensors
 
 __all__ = ["Keras3"]
 
@@ -47,6 +49,7 @@ class Keras3(Framework):
     name = "keras"
     generation = 3
     streams = True
+    translates = True
 
     def __init__(self) -> None:
         if keras.__version__.partition(".")[0] == "2":
@@ -132,8 +135,14 @@ class Keras3(Framework):
     ) -> Any:
         if not what.has_keras_metadata:
             return load_graph(path, where=where, otherwise=self.no_keras_model(what, where))
-        if what.format is Format.SAVED_MODEL and what.generation != self.generation:
-            raise self.other_generation(what, where)
+        if what.generation == 2 and what.has_keras_metadata:
+            return load_translated(
+                path,
+                where=where,
+                custom_objects=custom_objects,
+                compile=compile,
+                safe_mode=safe_mode,
+            )
         if what.format is Format.SAVED_MODEL:
             return load_saved_model(
                 path,
@@ -168,6 +177,23 @@ class Keras3(Framework):
             architecture,
             tensors,
             custom_objects=dict(custom_objects) if custom_objects else None,
+            compile=compile,
+            safe_mode=safe_mode,
+        )
+
+    def translate_model(
+        self,
+        architecture: Mapping[str, Any],
+        tensors: NamedTensors,
+        *,
+        custom_objects: Mapping[str, Any] | None,
+        compile: bool,
+        safe_mode: bool,
+    ) -> Any:
+        return build_translated(
+            architecture,
+            tensors,
+            custom_objects=custom_objects,
             compile=compile,
             safe_mode=safe_mode,
         )

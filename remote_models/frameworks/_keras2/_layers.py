@@ -109,7 +109,9 @@ _LOOKUP = (
     _Dropped("has_input_vocabulary", (_ANY,)),
     _Required("vocabulary", "what it has learnt is not in the configuration, but in a table"),
 )
+_TRAINABLE = _Dropped("trainable", (_ANY,))  # of a layer without a variable
 _NORMALIZATION = (
+    _Dropped("synchronized", (_ANY,)),  # how replicas train, and for TensorFlow only
     _Unlisted("axis"),
     _Dropped("fused", (_ANY,)),  # how, not what, it computes
     _Dropped("virtual_batch_size", (None,)),
@@ -121,7 +123,7 @@ _RULES: dict[str, tuple[_Rule, ...]] = {
             "Activation", "ActivityRegularization", "Add", "AdditiveAttention", "AlphaDropout",
             "Attention", "Average", "AveragePooling1D", "AveragePooling2D", "AveragePooling3D",
             "CategoryEncoding", "CenterCrop", "Concatenate", "Conv1D", "Conv2D", "Conv3D",
-            "Cropping1D", "Cropping2D", "Cropping3D", "Dense", "Discretization", "Dot", "Dropout",
+            "Cropping1D", "Cropping2D", "Cropping3D", "Dense", "Dot", "Dropout",
             "ELU", "EinsumDense", "Flatten", "GaussianDropout", "GaussianNoise",
             "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D",
             "GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D",
@@ -142,6 +144,7 @@ _RULES: dict[str, tuple[_Rule, ...]] = {
     "ConvLSTM3D": _CONV_RECURRENT,
     "DepthwiseConv1D": _DEPTHWISE,
     "DepthwiseConv2D": _DEPTHWISE,
+    "Discretization": (_TRAINABLE,),
     "Embedding": (_Dropped("input_length", (_ANY,)),),  # a check of the input's shape
     "GRU": (*_RECURRENT, _RESET_BEFORE),
     "GRUCell": (_IMPLEMENTATION, _RESET_BEFORE),
@@ -149,6 +152,7 @@ _RULES: dict[str, tuple[_Rule, ...]] = {
     "LSTM": _RECURRENT,
     "LSTMCell": (_IMPLEMENTATION,),
     "LayerNormalization": (_Unlisted("axis"),),
+    "LayerScale": (),
     "LeakyReLU": (_Renamed("alpha", "negative_slope"),),
     "MultiHeadAttention": (
         _Dropped("query_shape", (_ANY,)),  # the graph tells
@@ -169,11 +173,11 @@ _RULES: dict[str, tuple[_Rule, ...]] = {
     "SeparableConv2D": _SEPARABLE,
     "SimpleRNN": _RECURRENT,
     "SimpleRNNCell": (),
-    "SpatialDropout1D": (_Dropped("noise_shape", (None,)),),
-    "SpatialDropout2D": (_Dropped("noise_shape", (None,)),),
-    "SpatialDropout3D": (_Dropped("noise_shape", (None,)),),
+    "SpatialDropout1D": (_TRAINABLE, _Dropped("noise_shape", (None,))),
+    "SpatialDropout2D": (_TRAINABLE, _Dropped("noise_shape", (None,))),
+    "SpatialDropout3D": (_TRAINABLE, _Dropped("noise_shape", (None,))),
     "StringLookup": _LOOKUP,
-    "SyncBatchNormalization": (*_NORMALIZATION, _Filled("synchronized", True)),
+    "SyncBatchNormalization": _NORMALIZATION,
     "TextVectorization": _LOOKUP,
     "ThresholdedReLU": (_Renamed("theta", "threshold"),),
 }  # fmt: skip
@@ -185,6 +189,9 @@ _CLASSES = {
     "ThresholdedReLU": "ReLU",
 }
 """A layer of Keras 2 and another of Keras 3 that does the same."""
+
+_MODULES = {"LayerScale": "keras.src.applications.convnext"}
+"""Where Keras 3 has a layer that it does not export."""
 
 _ALIASES = {
     **{f"{short}Pool{n}D": f"{long}Pooling{n}D" for n in (1, 2, 3)
@@ -260,7 +267,8 @@ def translate_layer(
     _apply((*_BASE, *_RULES[class_name]), config, class_name, context)
     for name, value in config.items():
         config[name] = _translated(name, value, context, translate)
-    return keras_object("keras.layers", _CLASSES.get(class_name, class_name), config)
+    module = _MODULES.get(class_name, "keras.layers")
+    return keras_object(module, _CLASSES.get(class_name, class_name), config)
 
 
 def _apply(

@@ -148,7 +148,7 @@ _ROWS: dict[str, _Row] = {
     "concat": _Row("numpy.Concatenate", ("values",), _same("axis")),
     "expand_dims": _Row("numpy.ExpandDims", ("input",), _same("axis")),
     "gather": _Row("numpy.Take", ("params", "indices"), _same("axis"), {"axis": 0},
-                   {"batch_dims": (0,)}),
+                   {"batch_dims": (0,), "validate_indices": (None,)}),
     "identity": _Row("numpy.Copy", ("input",)),
     "image.resize": _Row(
         "image.Resize", ("images",),
@@ -173,8 +173,13 @@ _ROWS: dict[str, _Row] = {
     "tile": _Row("numpy.Tile", ("input",), {"multiples": _Setting("repeats")}),
     "transpose": _Row("numpy.Transpose", ("a",), {"perm": _Setting("axes")},
                       neutral={"conjugate": (False,)}),
+    "floor_div": _Row("numpy.FloorDivide", ("x", "y")),
     "where": _Row("numpy.Where", ("condition", "x", "y")),
 }  # fmt: skip
+
+
+_OLD = "compat.v1."
+"""What some functions have before their names, since TensorFlow 2's call TensorFlow 1's."""
 
 
 def is_operation(layer: Mapping[str, Any]) -> bool:
@@ -219,7 +224,7 @@ _Made = tuple[str, dict[str, Any], list[Any]]
 
 
 def _call(function: str, first: Any, others: Mapping[str, Any], context: Context) -> _Made:
-    row = _ROWS.get(function)
+    row = _ROWS.get(function) or _ROWS.get(function.removeprefix(_OLD))
     if row is None:
         raise context.refusal(
             "Keras 3 has no operation for this function of TensorFlow", f"tf.{function}"

@@ -136,6 +136,7 @@ def _schedule(described: Mapping[str, Any], context: Context) -> dict[str, Any]:
     class_name = name.rpartition(">")[2]
     if class_name not in _SCHEDULES:
         raise context.unknown("learning rate schedule", name)
+    config = {key: each for key, each in config.items() if each is not None}
     return keras_object("keras.optimizers.schedules", class_name, config)
 
 

@@ -1,0 +1,95 @@
+"""Load what Keras 2 wrote into Keras 3 straight from verified tensors, without a copy on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from remote_models.documents import KERAS_METADATA, MODEL_CONFIG
+from remote_models.errors import IntegrityError, ModelNotFoundError
+from remote_models.formats import Format
+from remote_models.frameworks import Framework, NamedTensors, named_tensors
+from remote_models.remote_model import RemoteModel
+from remote_models.storage import ProgressCallback, ProgressMeter
+from remote_models.tensors import Role
+
+__all__ = ["TRANSLATED_GENERATION", "may_translate", "translate_model"]
+
+TRANSLATED_GENERATION = 2
+"""The only generation of Keras whose models are translated."""
+
+_DOCUMENT = {
+    Format.SAVED_MODEL: KERAS_METADATA,
+    Format.H5: MODEL_CONFIG,
+    Format.KERAS: MODEL_CONFIG,
+}
+"""Of each format that can be translated, the document that says what the model is."""
+
+
+def may_translate(remote: RemoteModel) -> bool:
+    """Whether a manifest vouches for the tensors of a whole model that Keras 2 wrote.
+
+    Raises:
+        StorageError: the store refused or failed.
+    """
+    manifest = remote.manifest
+    if manifest is None or remote.format not in _DOCUMENT or "keras" in manifest.producer:
+        return False
+    if not manifest.tensors or _DOCUMENT[remote.format] not in {
+        each.name for each in manifest.documents
+    }:
+        return False
+    if "tf_keras" in manifest.producer:
+        return True
+    return remote.recognise().generation == TRANSLATED_GENERATION
+
+
+def translate_model(
+    remote: RemoteModel,
+    framework: Framework,
+    *,
+    custom_objects: Mapping[str, Any] | None,
+    compile: bool,
+    safe_mode: bool,
+    progress: ProgressCallback | None,
+) -> Any | None:
+    """Return the model of ``framework``, or ``None`` where only a copy will do.
+
+    That is so for frameworks that translate nothing, and for artifacts that are being
+    replaced at this moment.
+
+    Raises:
+        GenerationError: the framework has nothing for a part of the model.
+        FormatError: variables and tensors do not match.
+        StorageError: the store refused or failed.
+    """
+    if not framework.translates:
+        return None
+    try:
+        architecture = remote.architecture
+        if architecture is None:  # a subclassed model without a configuration
+            return None
+        return framework.translate_model(
+            architecture,
+            _tensors(remote, progress, with_optimizer=compile),
+            custom_objects=custom_objects,
+            compile=compile,
+            safe_mode=safe_mode,
+        )
+    except (IntegrityError, ModelNotFoundError):
+        return None  # replaced meanwhile, or damaged: the copying loader tells which
+
+
+def _tensors(
+    remote: RemoteModel, progress: ProgressCallback | None, *, with_optimizer: bool
+) -> NamedTensors:
+    wanted = (Role.WEIGHT, Role.OPTIMIZER) if with_optimizer else (Role.WEIGHT,)
+    total = sum(tensor.nbytes for tensor in remote.weights.values() if tensor.role in wanted)
+    meter = ProgressMeter("download", str(remote.location), total, progress)
+
+    def read(names: Collection[str]) -> Iterator[tuple[str, Any]]:
+        for name, array in remote.weights.stream(names):
+            meter.advance(array.nbytes)
+            yield name, array
+
+    return named_tensors(remote.weights, read, where=str(remote.location))

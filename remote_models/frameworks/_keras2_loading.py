@@ -1,0 +1,146 @@
+"""A model of Keras 2 as a model of Keras 3: translated, built, filled by name, compiled.
+
+The only place besides ``_keras_streaming`` that touches ``_model_from_config`` of Keras'
+private ``saving_lib`` and ``SafeModeScope`` of ``serialization_lib``. Tried with Keras 3.15.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+from keras.src.saving import saving_lib, serialization_lib
+
+from remote_models.errors import GenerationError, RemoteModelsError, UnsafeFormatError
+from remote_models.formats.indexing import code_in_architecture
+from remote_models.frameworks._keras2 import KERAS_2_FUNCTIONS, translate_architecture
+from remote_models.frameworks._keras_streaming import LoadingScope
+from remote_models.frameworks._named_loading import load_optimizer, load_weights
+from remote_models.frameworks._named_tensors import NamedTensors, named_tensors
+from remote_models.remote_model import RemoteModel
+from remote_models.storage import Location, open_store
+
+__all__ = ["build_translated", "load_translated"]
+
+_UNFIT = (TypeError, ValueError, KeyError, AttributeError, IndexError, RuntimeError,
+          NotImplementedError, ImportError)  # fmt: skip
+"""What Keras raises for a configuration that it cannot make a model of."""
+
+
+@keras.saving.register_keras_serializable("remote_models")  # type: ignore[untyped-decorator]
+def hard_sigmoid(x: Any) -> Any:
+    """Compute Keras 2's hard sigmoid, which is steeper than that of Keras 3."""
+    return keras.ops.clip(0.2 * x + 0.5, 0.0, 1.0)
+
+
+def load_translated(
+    path: Path,
+    *,
+    where: str,
+    custom_objects: Mapping[str, Any] | None,
+    compile: bool,
+    safe_mode: bool,
+) -> Any:
+    """Return the Keras 3 model of the artifact of Keras 2 at ``path``, which came from ``where``.
+
+    Raises:
+        GenerationError: Keras 3 has nothing for a part of it, or it has no configuration.
+        UnsafeFormatError: it holds code.
+        FormatError: it is damaged, or variables and tensors do not match.
+    """
+    location = Location.parse(path)
+    remote = RemoteModel.open(open_store(location), location, verify=False)
+    if remote.architecture is None:
+        raise GenerationError(
+            "saved by Keras 2 without a configuration, from which Keras 3 could be built",
+            where=where,
+            hint="Load it with tf_keras: pip install tf_keras, then pass framework='tf_keras'",
+        )
+    return build_translated(
+        remote.architecture,
+        named_tensors(remote.weights, remote.weights.stream, where=where),
+        custom_objects=custom_objects,
+        compile=compile,
+        safe_mode=safe_mode,
+    )
+
+
+def build_translated(
+    architecture: Mapping[str, Any],
+    tensors: NamedTensors,
+    *,
+    custom_objects: Mapping[str, Any] | None,
+    compile: bool,
+    safe_mode: bool,
+) -> Any:
+    """Return the Keras 3 model that does what a model of Keras 2 did.
+
+    Args:
+        architecture: What Keras 2 wrote.
+        tensors: The weights and the optimizer's state.
+        custom_objects: The caller's classes and functions by name.
+        compile: Whether to compile it as it was when saved, with the optimizer's state.
+        safe_mode: Whether Lambda layers with code are refused.
+
+    Raises:
+        GenerationError: Keras 3 has nothing for a part of it.
+        UnsafeFormatError: it holds code.
+        FormatError: variables and tensors do not match.
+        RemoteModelsError: reading a tensor failed.
+    """
+    known = {**keras.saving.get_custom_objects(), **(custom_objects or {})}
+    if safe_mode and (layers := code_in_architecture(json.dumps(architecture))):
+        raise UnsafeFormatError(
+            f"Lambda layers hold Python code: {', '.join(layers[:5])}",
+            where=tensors.where,
+            hint="If you trust whoever saved it, pass safe_mode=False",
+        )
+    custom = known.keys() - set(KERAS_2_FUNCTIONS.values())
+    translated = translate_architecture(architecture, custom=custom, url=tensors.where)
+    training = translated.pop("compile_config", None)
+    with keras.saving.custom_object_scope(dict(custom_objects or {})):
+        with LoadingScope():
+            try:
+                model = saving_lib._model_from_config(  # noqa: SLF001 - see the module
+                    json.dumps(translated), dict(custom_objects or {}), False, safe_mode
+                )
+            except _UNFIT as error:
+                raise _refused(error, tensors.where) from error
+            weights = load_weights(model, tensors)
+        if compile and training is not None:
+            try:
+                with serialization_lib.SafeModeScope(safe_mode):
+                    model.compile_from_config(training)
+            except _UNFIT as error:
+                raise _refused(error, tensors.where, "Pass compile=False. ") from error
+            load_optimizer(model, tensors, weights)
+            _restore_product(model.optimizer)
+    return model
+
+
+def _restore_product(optimizer: Any) -> None:
+    """Give Nadam the product of its momenta so far, which Keras 2 does not save."""
+    product = getattr(optimizer, "_u_product", None)
+    if product is not None:
+        steps = range(1, int(optimizer.iterations) + 1)
+        value = math.prod(optimizer.beta_1 * (1 - 0.5 * 0.96**step) for step in steps)
+        product.assign(value)
+
+
+def _refused(error: Exception, where: str, hint: str = "") -> Exception:
+    """Return the error for a translated configuration that Keras 3 does not take."""
+    if isinstance(error, RemoteModelsError):
+        return error
+    cause: BaseException = error  # the first one names the matter, those after it the way
+    while (earlier := cause.__cause__ or cause.__context__) is not None:
+        cause = earlier
+    text = " ".join(str(cause).split()) or type(cause).__name__
+    return GenerationError(
+        f"saved by Keras 2, and Keras 3 does not take it: {text[:400]}",
+        where=where,
+        hint=f"{hint}Load it with tf_keras: pip install tf_keras, then pass framework='tf_keras'",
+    )

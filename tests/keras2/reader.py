@@ -1,0 +1,86 @@
+"""Run with Keras 3: load what ``writer.py`` saved, and compare what the models make of it.
+
+``reader.py FOLDER``. Prints one JSON object per file.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+import remote_models as rm
+from remote_models.errors import RemoteModelsError
+
+CLOSE = 1e-5
+
+
+def differences(made: list[Any], expected: list[Any]) -> float:
+    """Return the largest difference, relative where values are above one."""
+    worst = 0.0
+    for left, right in zip(made, expected, strict=True):
+        if left.shape != right.shape:
+            return float("inf")
+        gap = np.abs(left.astype("float64") - right.astype("float64"))
+        worst = max(worst, float(np.max(gap / np.maximum(1.0, np.abs(right)), initial=0.0)))
+    return worst
+
+
+def compare(path: Path, about: dict[str, Any]) -> dict[str, Any]:
+    with np.load(path.parent / "data.npz") as data:
+        inputs = [data[key] for key in sorted(data) if key[0] == "x"]
+        outputs = [data[key] for key in sorted(data) if key[0] == "y"]
+        loss = data.get("loss")
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(1)
+    model = rm.load_model(path, framework="keras")
+    given: Any = inputs[0] if len(inputs) == 1 else inputs
+    if about["inputs"]:
+        given = dict(zip(about["inputs"], inputs, strict=True))
+    made = keras.tree.flatten(model(given, training=False))
+    found: dict[str, Any] = {
+        "difference": differences([keras.ops.convert_to_numpy(each) for each in made], outputs),
+        "names": missing_names(model, about["layers"]),
+        "trainable": [
+            list(each.shape) for layer in model.layers for each in layer.trainable_weights
+        ]
+        == about["trainable"],
+    }
+    if loss is not None:
+        target = np.ones((2, 1), "float32")
+        ours = [float(np.asarray(model.train_on_batch(given, target)[0])) for _ in loss]
+        found["loss"] = float(np.max(np.abs(ours - loss)))
+    return found
+
+
+def missing_names(model: Any, names: list[str]) -> list[str]:
+    known = {each.name for each in getattr(model, "operations", model.layers)}
+    return [name for name in names if name not in known]
+
+
+def results(folder: Path) -> Iterator[dict[str, Any]]:
+    for case in sorted(path for path in folder.iterdir() if (path / "model.json").exists()):
+        about = json.loads((case / "model.json").read_text())
+        for path in sorted(case.iterdir()):
+            if path.name not in ("model", "model.h5", "model.keras"):
+                continue
+            try:
+                found = compare(path, about)
+            except RemoteModelsError as error:
+                found = {"refused": str(error)}
+            except Exception as error:  # noqa: BLE001 - the report of a child process
+                found = {"error": f"{type(error).__name__}: {error}"[:2000]}
+            yield {"case": about["case"], "file": path.name, **found}
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore", rm.UnverifiedModelWarning)
+    for each in results(Path(sys.argv[1])):
+        print(json.dumps(each), flush=True)
+    print(json.dumps({"case": "tensorflow", "imported": "tensorflow" in sys.modules}))

@@ -1,0 +1,134 @@
+"""Run with tf_keras: save the cases into a folder, with inputs and what the models made of them.
+
+``writer.py FOLDER FORMAT... CASE...``, a case by a part of its name. Prints one JSON object
+per case; waits for a line of input before the next one if ``step`` is among the cases.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+from keras2.application_cases import application_cases
+from keras2.layer_cases import layer_cases
+from keras2.model_cases import compiled_cases, model_cases, operation_cases
+
+ENDS = {"h5": "model.h5", "keras": "model.keras", "tf": "model"}
+
+
+def makers() -> dict[str, Callable[[], Any]]:
+    """Return the makers of all models by the names of their cases."""
+    layers = layer_cases(keras)
+    return {
+        **{f"layer {name}": _maker(case) for name, case in layers.items()},
+        **model_cases(keras),
+        **operation_cases(keras, tf),
+        **compiled_cases(keras),
+        **application_cases(keras),
+    }
+
+
+def _maker(case: Any) -> Callable[[], Any]:
+    return lambda: case.model(keras, "around")
+
+
+def inputs_of(model: Any, random: np.random.Generator) -> Any:
+    """Return two inputs of each of a model's, in its structure."""
+    return tf.nest.map_structure(lambda each: _values(each, random), model.input)
+
+
+def _values(tensor: Any, random: np.random.Generator) -> Any:
+    shape = (2, *tensor.shape[1:])
+    if tensor.dtype == tf.string:
+        return random.choice(["a", "b", "c"], shape)
+    if tensor.dtype == tf.bool:
+        return np.arange(np.prod(shape)).reshape(shape) % 6 < 4
+    if tensor.dtype.is_integer:
+        return random.integers(0, 5, shape).astype(tensor.dtype.as_numpy_dtype)
+    return random.normal(size=shape).astype(tensor.dtype.as_numpy_dtype)
+
+
+def fill(model: Any, random: np.random.Generator, *, is_deep: bool) -> None:
+    """Give every weight a value of its own: most biases would be zero, most scales one.
+
+    A deep model keeps its kernels, or its numbers would grow beyond all bounds.
+    """
+
+    def filled(value: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        if not np.issubdtype(value.dtype, np.floating) or (is_deep and value.ndim > 1):
+            return value
+        start = value if is_deep else 0.1
+        gaps = random.uniform(0.0, 0.2 if is_deep else 0.8, value.shape)
+        return np.asarray(start + gaps, value.dtype)
+
+    model.set_weights([filled(value) for value in model.get_weights()])
+
+
+def save(name: str, make: Callable[[], Any], folder: Path, formats: list[str]) -> dict[str, Any]:
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(1)
+    random = np.random.default_rng(0)
+    model = make()
+    fill(model, random, is_deep=name.startswith("application"))
+    inputs = inputs_of(model, random)
+    target = np.ones((2, 1), "float32")
+    is_compiled = name.startswith("compiled")
+    if is_compiled:
+        train(model, inputs, target, 2)
+    folder.mkdir(parents=True)
+    failed = {}
+    for each in formats:
+        # What each layer does is in its configuration, and takes minutes to trace.
+        options = {"save_traces": False} if each == "tf" else {}
+        try:
+            model.save(folder / ENDS[each], **options)
+        except (NotImplementedError, TypeError, ValueError, RuntimeError) as error:
+            failed[each] = f"{type(error).__name__}: {error}"
+    arrays = {f"x{i}": each for i, each in enumerate(tf.nest.flatten(inputs))}
+    outputs = tf.nest.flatten(model(inputs, training=False))
+    arrays |= {f"y{i}": np.asarray(each) for i, each in enumerate(outputs)}
+    if is_compiled:
+        arrays["loss"] = np.asarray(train(model, inputs, target, 3))
+    np.savez(folder / "data.npz", **arrays)
+    names = {
+        "layers": [layer.name for layer in model.layers],
+        "inputs": sorted(inputs) if isinstance(inputs, dict) else [],
+        "trainable": [
+            list(each.shape) for layer in model.layers for each in layer.trainable_weights
+        ],
+    }
+    (folder / "model.json").write_text(json.dumps({"case": name, "failed": failed, **names}))
+    return {"case": name, "failed": failed}
+
+
+def train(model: Any, inputs: Any, target: Any, steps: int) -> list[float]:
+    return [float(model.train_on_batch(inputs, target)[0]) for _ in range(steps)]
+
+
+def cases(arguments: list[str]) -> Iterator[tuple[str, Callable[[], Any]]]:
+    for name, make in makers().items():
+        if any(each in name for each in arguments):
+            yield name, make
+
+
+def main(folder: Path, arguments: list[str]) -> None:
+    formats = [each for each in arguments if each in ENDS]
+    wanted = [each for each in arguments if each not in ENDS]
+    for number, (name, make) in enumerate(cases(wanted)):
+        try:
+            made = save(name, make, folder / f"{number:03}", formats)
+        except (TypeError, ValueError, NotImplementedError) as error:
+            made = {"case": name, "error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(made), flush=True)
+        if "step" in wanted:
+            sys.stdin.readline()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:])
