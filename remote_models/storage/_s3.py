@@ -38,14 +38,11 @@ from remote_models.storage._s3_codes import (
     pinning_version,
     strong_etag,
 )
+from remote_models.storage._settings import TransferSettings
 from remote_models.storage._staging import CommittedFile, StagedFile
 from remote_models.storage._store import Buffer, ObjectInfo, Store
 
 __all__ = ["S3StagedFile", "S3Store"]
-
-_MIN_PART = 8 * 1024 * 1024
-_MAX_PARTS = 10_000
-_PARALLEL_PARTS = 4
 
 _OPTIONS_HINT = "Check storage_options, which go to s3fs.S3FileSystem, and the endpoint"
 
@@ -101,7 +98,7 @@ class S3Store(Store):
 
     def stage(self, location: Location, size: int, *, if_absent: bool = False) -> StagedFile:
         bucket, key, _ = self._s3.split_path(self._key(location))
-        return S3StagedFile(self._s3, bucket, key, size, if_absent=if_absent)
+        return S3StagedFile(self._s3, bucket, key, size, self.transfer, if_absent=if_absent)
 
     def _key(self, location: Location) -> str:
         if "?versionId=" in location.path:
@@ -165,14 +162,22 @@ class S3StagedFile(StagedFile):
     """
 
     def __init__(
-        self, s3: _S3FileSystem, bucket: str, key: str, size: int, *, if_absent: bool
+        self,
+        s3: _S3FileSystem,
+        bucket: str,
+        key: str,
+        size: int,
+        transfer: TransferSettings,
+        *,
+        if_absent: bool,
     ) -> None:
         self._s3 = s3
         # "Conditional writes": 412 on PutObject and on CompleteMultipartUpload.
         self._condition = {"IfNoneMatch": "*"} if if_absent else {}
         self._address = {"Bucket": bucket, "Key": key}
         # Some stores (Cloudflare R2) want all parts but the last to be equally long.
-        self._part_size = max(_MIN_PART, -(-size // _MAX_PARTS))
+        self._part_size = transfer.part_size(size)
+        self._parallel = transfer.parts_at_once(self._part_size)
         self._multipart = size > self._part_size
         self._buffer = io.BytesIO()
         self._upload_id: str | None = None
@@ -227,8 +232,8 @@ class S3StagedFile(StagedFile):
         if self._upload_id is None or self._pool is None:
             begun = self._s3.call_s3("create_multipart_upload", **self._address)
             self._upload_id = begun["UploadId"]
-            self._pool = ThreadPoolExecutor(_PARALLEL_PARTS, thread_name_prefix="remote_models")
-        if len(self._flying) == _PARALLEL_PARTS:
+            self._pool = ThreadPoolExecutor(self._parallel, thread_name_prefix="remote_models")
+        if len(self._flying) == self._parallel:
             self._flying.popleft().result()
         future = self._pool.submit(self._send_part, self._upload_id, len(self._parts) + 1, part)
         self._parts.append(future)

@@ -20,6 +20,19 @@ def test_requests_fit_the_budget_unless_it_is_tiny(concurrency: int, budget: int
     assert settings.request_size * concurrency <= max(budget, concurrency * MIB // 4)
 
 
+@given(st.integers(0, 5 * 1024**4), st.integers(1, 64), st.integers(1, 1 << 30))
+def test_uploads_fit_the_limits_of_s3_and_the_budget(
+    size: int, concurrency: int, budget: int
+) -> None:
+    settings = TransferSettings(max_concurrency=concurrency, memory_budget=budget)
+    part = settings.part_size(size)
+    assert -(-size // part) <= 10_000
+    assert 8 * MIB <= part <= 5 * 1024**3
+    parallel = settings.parts_at_once(part)
+    assert 1 <= parallel <= concurrency
+    assert parallel == 1 or (parallel + 1) * part <= budget
+
+
 @pytest.mark.parametrize(
     ("text", "size"),
     [("1", 1), ("128MiB", 128 * MIB), ("1 GB", 10**9), ("2k", 2000), ("3gib", 3 << 30)],
