@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, KeysView, Mapping
-from pathlib import Path
+from contextlib import ExitStack
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -22,6 +23,7 @@ from keras.src.backend.common import global_state
 from keras.src.saving import saving_lib, serialization_lib
 
 from remote_models.frameworks._lent_array import LentArray
+from remote_models.frameworks._read_ahead import ReadAhead
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,23 +61,24 @@ def build_and_load(
         RemoteModelsError: reading a tensor failed.
         ValueError, TypeError: as Keras raises them.
     """
-    loading = _Loading(tensors, skip_mismatch=False, assets=assets)
-    with LoadingScope():
-        model = saving_lib._model_from_config(  # noqa: SLF001 - see the module
-            json.dumps(architecture), custom_objects, False, safe_mode
-        )
-        loading.load(model)
-    compile_config = architecture.get("compile_config")
-    if compile and compile_config:
-        # Optimizers begin with values of their own, which the scope does not allow.
-        with (
-            keras.saving.custom_object_scope(custom_objects or {}),
-            serialization_lib.SafeModeScope(safe_mode),
-        ):
-            model.compile_from_config(compile_config)
-            model.compiled = True
-        loading.load(model)
-    return model
+    with ExitStack() as stack:
+        loading = _Loading(tensors, skip_mismatch=False, assets=assets, ahead=stack)
+        with LoadingScope():
+            model = saving_lib._model_from_config(  # noqa: SLF001 - see the module
+                json.dumps(architecture), custom_objects, False, safe_mode
+            )
+            loading.load(model)
+        compile_config = architecture.get("compile_config")
+        if compile and compile_config:
+            # Optimizers begin with values of their own, which the scope does not allow.
+            with (
+                keras.saving.custom_object_scope(custom_objects or {}),
+                serialization_lib.SafeModeScope(safe_mode),
+            ):
+                model.compile_from_config(compile_config)
+                model.compiled = True
+            loading.load(model)
+        return model
 
 
 def load_state(model: Any, tensors: TensorStream, *, skip_mismatch: bool) -> None:
@@ -89,12 +92,21 @@ def load_state(model: Any, tensors: TensorStream, *, skip_mismatch: bool) -> Non
 
 
 class _Loading:
-    """Loads a model's parts, each once, however often it is asked to."""
+    """Loads a model's parts, each once, however often it is asked to.
+
+    With ``ahead``, reading begins at once and goes on while the model is built; it ends
+    with that stack. For models without values: beside others it would be a second copy.
+    """
 
     def __init__(
-        self, tensors: TensorStream, *, skip_mismatch: bool, assets: Path | None = None
+        self,
+        tensors: TensorStream,
+        *,
+        skip_mismatch: bool,
+        assets: Path | None = None,
+        ahead: ExitStack | None = None,
     ) -> None:
-        self._store = _TensorStore(tensors)
+        self._store = _TensorStore(tensors, ahead)
         self._assets = saving_lib.DiskIOStore(str(assets), mode="r") if assets else None
         self._skip_mismatch = skip_mismatch
         self._loaded: set[int] = set()
@@ -143,17 +155,23 @@ class LoadingScope(keras.StatelessScope):  # type: ignore[misc]  # Keras ships n
 class _TensorStore(saving_lib.H5IOStore):  # type: ignore[misc]  # Keras ships no types
     """What ``load_own_variables`` reads from: groups of tensors by their keys."""
 
-    def __init__(self, tensors: TensorStream) -> None:  # the base class would open a file
+    # The base class would open a file.
+    def __init__(self, tensors: TensorStream, ahead: ExitStack | None) -> None:
         self._groups: dict[str, dict[str, str]] = {}
+        self._paths: set[str] = set()
         for key in tensors.keys:
             group, _, name = key.rpartition("/")
             self._groups.setdefault(group, {})[name] = key
+            self._paths.update(str(parent) for parent in PurePosixPath(key).parents)
         self._group: Mapping[str, str] = {}
         self._tensors = tensors
         self._streams: dict[bool, Iterator[tuple[str, Any]]] = {}
         self._arrived: dict[str, np.ndarray[Any, Any]] = {}
         self._used: set[str] = set()
         self._passed: set[str] = set()
+        self._ahead = ahead
+        if ahead is not None:
+            self._begin(of_optimizer=False)
 
     def get(self, path: str) -> _TensorStore:
         self._group = self._groups.get(f"{path}/vars" if path else "vars", {})
@@ -164,7 +182,7 @@ class _TensorStore(saving_lib.H5IOStore):  # type: ignore[misc]  # Keras ships n
         return self
 
     def has_path(self, path: str) -> bool:
-        return any(group == path or group.startswith(f"{path}/") for group in self._groups)
+        return path in self._paths
 
     def keys(self) -> KeysView[str]:
         return self._group.keys()
@@ -203,9 +221,15 @@ class _TensorStore(saving_lib.H5IOStore):  # type: ignore[misc]  # Keras ships n
             return self._tensors.read([key])
         of_optimizer = _is_of_optimizer(key)
         if of_optimizer not in self._streams:
-            keys = [each for each in self._tensors.keys if _is_of_optimizer(each) is of_optimizer]
-            self._streams[of_optimizer] = self._tensors.read(keys)
+            self._begin(of_optimizer=of_optimizer)
         return self._streams[of_optimizer]
+
+    def _begin(self, *, of_optimizer: bool) -> None:
+        keys = [each for each in self._tensors.keys if _is_of_optimizer(each) is of_optimizer]
+        stream = self._tensors.read(keys)
+        if self._ahead is not None:
+            stream = self._ahead.enter_context(ReadAhead(stream))
+        self._streams[of_optimizer] = stream
 
 
 def _is_of_optimizer(key: str) -> bool:
