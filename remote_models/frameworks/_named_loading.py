@@ -23,6 +23,9 @@ __all__ = ["load_optimizer", "load_weights", "named_variables"]
 
 _COUNTER = re.compile(r"_\d+(?=/|$)")
 
+_UNNAMED = re.compile(r"variable(_\d+)?")
+"""How Keras 3 calls a variable that its layer gives no name."""
+
 _RENAMED = {"depthwise_kernel": "kernel"}
 """The last part of a name in Keras 2 to that in Keras 3, where they differ."""
 
@@ -125,7 +128,7 @@ def _match(
 ) -> dict[str, Any]:
     """Return the variable of each tensor by the tensor's name."""
     matched: dict[str, Any] = {}
-    for alike in (_whole, _without_counters, _layer_and_last, _suffix):
+    for alike in (_whole, _flat, _without_counters, _layer_and_last, _suffix):
         _match_alike(live, stored, alike, matched)
     _match_in_order(live, stored, matched)
     _refuse_rest(live, stored, matched, where)
@@ -157,9 +160,17 @@ def _match_in_order(
             groups.setdefault(tensor.name.partition("/")[0], ([], []))[1].append(tensor)
     for variables, tensors in groups.values():
         ours = [(_last(name), tuple(each.shape)) for name, each in variables]
-        if ours == [(_last(each.name), each.shape) for each in tensors]:
+        theirs = [(_last(each.name), each.shape) for each in tensors]
+        if len(ours) == len(theirs) and all(map(_may_be_same, ours, theirs)):
             pairs = zip(tensors, variables, strict=True)
             matched.update({tensor.name: variable for tensor, (_, variable) in pairs})
+
+
+def _may_be_same(live: tuple[str, tuple[int, ...]], stored: tuple[str, tuple[int, ...]]) -> bool:
+    """Whether the last parts of two names and the shapes agree."""
+    return live[1] == stored[1] and (
+        live[0] == stored[0] or _UNNAMED.fullmatch(live[0]) is not None
+    )
 
 
 def _rest(live: Sequence[tuple[str, Any]], matched: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -179,6 +190,14 @@ def _unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 
 def _whole(name: str) -> str:
     return name
+
+
+def _flat(name: str) -> str:
+    """Return a name as it is where Keras 3 allows no ``/`` in a layer's.
+
+    Such a layer's may have one more ``_`` at its end, not to be called as another one is.
+    """
+    return f"{name.rpartition('/')[0].replace('/', '_').rstrip('_')}/{_last(name)}"
 
 
 def _without_counters(name: str) -> str:

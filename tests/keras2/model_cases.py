@@ -85,8 +85,14 @@ def model_cases(keras: Any) -> dict[str, Callable[[], Model]]:  # noqa: C901 - o
         x = keras.Input((4,))
         return keras.Model(x, L.Dense(2, dtype="mixed_float16")(x))
 
-    cases = (sequential, sequential_called, nested, nested_twice, nested_end, nested_deferred,
-             same_names, shared, frozen, arguments, dictionaries, float16)  # fmt: skip
+    def slashes() -> Model:
+        x = keras.Input((4,), name="in/put")
+        hidden = L.Dense(3, name="a/b")(x)
+        return keras.Model(x, L.Add()([hidden, L.Dense(3, name="a_b")(x)]))
+
+    cases = (slashes, sequential, sequential_called, nested, nested_twice, nested_end,
+             nested_deferred, same_names, shared, frozen, arguments, dictionaries,
+             float16)  # fmt: skip
     return {f"model {each.__name__}": each for each in cases}
 
 

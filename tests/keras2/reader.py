@@ -61,7 +61,7 @@ def compare(path: Path, about: dict[str, Any]) -> dict[str, Any]:
 
 def missing_names(model: Any, names: list[str]) -> list[str]:
     known = {each.name for each in getattr(model, "operations", model.layers)}
-    return [name for name in names if name not in known]
+    return [name for name in names if name.replace("/", "_") not in known]
 
 
 def results(folder: Path) -> Iterator[dict[str, Any]]:

@@ -15,9 +15,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
+
 from keras2.application_cases import application_cases
 from keras2.layer_cases import layer_cases
 from keras2.model_cases import compiled_cases, model_cases, operation_cases
+
+TARGET = np.ones((2, 1), "float32")
 
 ENDS = {"h5": "model.h5", "keras": "model.keras", "tf": "model"}
 
@@ -77,10 +80,8 @@ def save(name: str, make: Callable[[], Any], folder: Path, formats: list[str]) -
     model = make()
     fill(model, random, is_deep=name.startswith("application"))
     inputs = inputs_of(model, random)
-    target = np.ones((2, 1), "float32")
-    is_compiled = name.startswith("compiled")
-    if is_compiled:
-        train(model, inputs, target, 2)
+    if name.startswith("compiled"):
+        train(model, inputs, TARGET, 2)
     folder.mkdir(parents=True)
     failed = {}
     for each in formats:
@@ -90,11 +91,24 @@ def save(name: str, make: Callable[[], Any], folder: Path, formats: list[str]) -
             model.save(folder / ENDS[each], **options)
         except (NotImplementedError, TypeError, ValueError, RuntimeError) as error:
             failed[each] = f"{type(error).__name__}: {error}"
+    return describe(name, model, folder, inputs, failed)
+
+
+def describe(
+    name: str,
+    model: Any,
+    folder: Path,
+    inputs: Any = None,
+    failed: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    """Write what a model makes of some inputs, and what its parts are called."""
+    if inputs is None:
+        inputs = inputs_of(model, np.random.default_rng(0))
     arrays = {f"x{i}": each for i, each in enumerate(tf.nest.flatten(inputs))}
     outputs = tf.nest.flatten(model(inputs, training=False))
     arrays |= {f"y{i}": np.asarray(each) for i, each in enumerate(outputs)}
-    if is_compiled:
-        arrays["loss"] = np.asarray(train(model, inputs, target, 3))
+    if name.startswith("compiled"):
+        arrays["loss"] = np.asarray(train(model, inputs, TARGET, 3))
     np.savez(folder / "data.npz", **arrays)
     names = {
         "layers": [layer.name for layer in model.layers],
@@ -103,8 +117,8 @@ def save(name: str, make: Callable[[], Any], folder: Path, formats: list[str]) -
             list(each.shape) for layer in model.layers for each in layer.trainable_weights
         ],
     }
-    (folder / "model.json").write_text(json.dumps({"case": name, "failed": failed, **names}))
-    return {"case": name, "failed": failed}
+    (folder / "model.json").write_text(json.dumps({"case": name, **names}))
+    return {"case": name, "failed": failed or {}}
 
 
 def train(model: Any, inputs: Any, target: Any, steps: int) -> list[float]:
@@ -117,7 +131,18 @@ def cases(arguments: list[str]) -> Iterator[tuple[str, Callable[[], Any]]]:
             yield name, make
 
 
+def describe_existing(folder: Path) -> Iterator[dict[str, Any]]:
+    """Load what others have saved, and write inputs and outputs beside it."""
+    for path in sorted(folder.glob("*/model.h5")):
+        model = keras.models.load_model(path)
+        yield describe(f"file {path.parent.name}", model, path.parent)
+
+
 def main(folder: Path, arguments: list[str]) -> None:
+    if "existing" in arguments:
+        for each in describe_existing(folder):
+            print(json.dumps(each), flush=True)
+        return
     formats = [each for each in arguments if each in ENDS]
     wanted = [each for each in arguments if each not in ENDS]
     for number, (name, make) in enumerate(cases(wanted)):

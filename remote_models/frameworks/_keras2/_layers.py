@@ -123,7 +123,7 @@ _RULES: dict[str, tuple[_Rule, ...]] = {
             "Activation", "ActivityRegularization", "Add", "AdditiveAttention", "AlphaDropout",
             "Attention", "Average", "AveragePooling1D", "AveragePooling2D", "AveragePooling3D",
             "CategoryEncoding", "CenterCrop", "Concatenate", "Conv1D", "Conv2D", "Conv3D",
-            "Cropping1D", "Cropping2D", "Cropping3D", "Dense", "Dot", "Dropout",
+            "Cropping1D", "Cropping2D", "Cropping3D", "CustomScaleLayer", "Dense", "Dot", "Dropout",
             "ELU", "EinsumDense", "Flatten", "GaussianDropout", "GaussianNoise",
             "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D",
             "GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D",
@@ -190,7 +190,10 @@ _CLASSES = {
 }
 """A layer of Keras 2 and another of Keras 3 that does the same."""
 
-_MODULES = {"LayerScale": "keras.src.applications.convnext"}
+_MODULES = {
+    "CustomScaleLayer": "keras.src.applications.inception_resnet_v2",
+    "LayerScale": "keras.src.applications.convnext",
+}
 """Where Keras 3 has a layer that it does not export."""
 
 _ALIASES = {

@@ -13,6 +13,7 @@ from typing import Any
 from remote_models.frameworks._keras2._calls import Calls
 from remote_models.frameworks._keras2._context import Context
 from remote_models.frameworks._keras2._decoding import decoded, mapping, text
+from remote_models.frameworks._keras2._layer_names import without_slashes
 from remote_models.frameworks._keras2._layers import is_custom, layer_name, translate_layer
 from remote_models.frameworks._keras2._objects import (
     KERAS_2_FUNCTIONS,
@@ -32,7 +33,8 @@ def translate_architecture(
 ) -> dict[str, Any]:
     """Return a model's configuration as Keras 3 would have written it.
 
-    Layers keep their names. What the model was compiled with is in ``compile_config``.
+    Layers keep their names, but for a ``/``, which Keras 3 does not allow. What the model
+    was compiled with is in ``compile_config``.
 
     Args:
         architecture: What Keras 2 wrote, in any of its formats.
@@ -44,7 +46,7 @@ def translate_architecture(
             layer, the argument and what to do.
     """
     context = Context(url=url, custom=custom)
-    described = decoded(architecture)
+    described = without_slashes(decoded(architecture))
     model = _translate(described, context)
     shape = described.get("build_input_shape")
     if shape is not None and is_custom(described, context):

@@ -51,18 +51,12 @@ def own_samples(base: str) -> None:
 
 @scenario("memory", "gs")
 def whole_model_of_tf_keras(base: str) -> None:
-    """Keras 3 itself can."""
-    loaded = rm.load_model(pushed(TF_KERAS / "model.keras", base))
-    np.testing.assert_allclose(loaded(ONES), OUTPUTS)
-    loaded = rm.load_model(pushed(TF_KERAS / "model.h5", base), compile=False)
-    np.testing.assert_allclose(loaded(ONES), OUTPUTS)
-
-
-@scenario("memory")
-def compiled_h5_of_tf_keras_with_a_loss_by_name(base: str) -> None:
-    """Keras 3 cannot deserialise "mse" out of any ``.h5``."""
-    with pytest.raises(GenerationError, match=r"written by Keras 2\.21\.0.*pip install tf_keras"):
-        rm.load_model(pushed(TF_KERAS / "model.h5", base))
+    for name in ("model.keras", "model.h5", "saved_model"):
+        with case(name):
+            loaded = rm.load_model(pushed(TF_KERAS / name, base))
+            assert isinstance(loaded, keras.Model)
+            np.testing.assert_allclose(loaded(ONES), OUTPUTS)
+            assert loaded.compiled
 
 
 @scenario("memory", "s3")
@@ -84,9 +78,8 @@ def refused(load: Callable[[], Any]) -> None:
 
 
 @scenario()
-def saved_model_of_tf_keras_is_refused(base: str) -> None:
+def weights_of_a_saved_model_of_tf_keras_are_refused(base: str) -> None:
     url = pushed(TF_KERAS / "saved_model", base)
-    refused(lambda: rm.load_model(url))
     refused(lambda: rm.load_weights(fresh(), url))
 
 

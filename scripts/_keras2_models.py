@@ -1,0 +1,203 @@
+"""Load with Keras 3 on JAX, without TensorFlow, what tf_keras saves; fill docs/keras2.md.
+
+Takes about half an hour with all applications. The exit status is 1 if a model of
+tf_keras.applications does not load, or predicts something else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+_ROOT = Path(__file__).parent.parent
+_TESTS = _ROOT / "tests"
+_JAX = _ROOT / ".venv-jax/bin/python"
+_PAGE = _ROOT / "docs/keras2.md"
+
+_CLOSE = 1e-5
+"""The largest difference between two predictions, relative where they are above one."""
+
+_FILES = {"model": "SavedModel", "model.h5": "`.h5`", "model.keras": "`.keras`"}
+
+_SEEKER = "seeker==1.0.3"
+
+_ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": str(_TESTS),
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "CUDA_VISIBLE_DEVICES": "",
+}
+
+Result = Mapping[str, Any]
+
+
+def saved(folder: Path, *arguments: str) -> Iterator[Result]:
+    """Save cases with tf_keras and yield what became of each, one at a time."""
+    with subprocess.Popen(
+        [sys.executable, str(_TESTS / "keras2/writer.py"), str(folder), *arguments, "step"],
+        env=_ENVIRONMENT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as writer:
+        assert writer.stdin is not None
+        assert writer.stdout is not None
+        for line in writer.stdout:
+            if line.startswith("{"):
+                yield json.loads(line)
+                writer.stdin.write("\n")
+                writer.stdin.flush()
+        if writer.wait():
+            sys.exit("tf_keras failed to save; run tests/keras2/writer.py to see why")
+
+
+def loaded(folder: Path, script: str = "reader.py") -> list[Result]:
+    """Load what lies in a folder with Keras 3 on JAX."""
+    reader = subprocess.run(
+        [str(_JAX), str(_TESTS / "keras2" / script), str(folder)],
+        env={**_ENVIRONMENT, "KERAS_BACKEND": "jax"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        check=True,
+    )
+    found = [json.loads(line) for line in reader.stdout.splitlines() if line.startswith("{")]
+    if found[-1]["imported"]:
+        sys.exit("TensorFlow was imported: this proves nothing")
+    return found[:-1]
+
+
+def results(*arguments: str) -> Iterator[Result]:
+    """Save cases, load each as soon as it lies there, and remove it: some take gigabytes."""
+    with tempfile.TemporaryDirectory() as folder:
+        for number, case in enumerate(saved(Path(folder), *arguments)):
+            if "error" in case:
+                yield {**case, "file": "-", "refused": f"tf_keras: {case['error']}"}
+                continue
+            (path,) = Path(folder).iterdir()
+            for found in loaded(Path(folder)):
+                print(f"{number:4} {found['case']} {found['file']}: {verdict(found)}", flush=True)
+                yield found
+            shutil.rmtree(path)
+
+
+def verdict(found: Result) -> str:
+    """Return one result in a few words."""
+    if "difference" in found:
+        difference = float(found["difference"])
+        return f"{difference:.0e}" if difference <= _CLOSE else f"**{difference:.0e}**"
+    return reason(str(found.get("refused") or found.get("error")))
+
+
+def reason(text: str) -> str:
+    """Return why a model was refused, without its address and the ways out."""
+    text = re.sub(r"^\S+: ", "", " ".join(text.split()))
+    text = text.replace("saved by Keras 2, and Keras 3 does not take it: ", "")
+    return text.partition(". ")[0].replace("|", "/")[:160]
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def of_applications(found: Sequence[Result]) -> str:
+    names = dict.fromkeys(each["case"].removeprefix("application ") for each in found)
+    by_file = {(each["case"], each["file"]): verdict(each) for each in found}
+    rows = [
+        [name, *(by_file.get((f"application {name}", file), "-") for file in ("model", "model.h5"))]
+        for name in names
+    ]
+    return table(["Model", "SavedModel", "`.h5`"], rows)
+
+
+def of_cases(found: Sequence[Result], kind: str) -> str:
+    rows: dict[str, list[str]] = {}
+    for each in found:
+        name = each["case"].removeprefix(f"{kind} ")
+        is_right = each.get("difference", 1.0) <= _CLOSE
+        text = "yes" if is_right else verdict(each)
+        said = rows.setdefault(name, [])
+        if text not in said:
+            said.append(text)
+    return table(
+        [kind.capitalize(), "Loads and predicts the same"],
+        [[name, "; ".join(said)] for name, said in rows.items()],
+    )
+
+
+def of_real_files() -> str:
+    """Load the models in a package of PyPI that Keras 3 itself refuses."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        subprocess.run(
+            [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "-d", name, _SEEKER],
+            check=True,
+        )
+        (wheel,) = folder.glob("*.whl")
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(folder / "package")
+        files = sorted((folder / "package").rglob("*.h5"))
+        made = folder / "made"
+        made.mkdir()
+        for number, file in enumerate(files):
+            (made / str(number)).mkdir()
+            shutil.copy(file, made / str(number) / "model.h5")
+        list(saved(made, "existing"))
+        rows = [
+            [f"`{file.name}` of {_SEEKER}", verdict(each)]
+            for file, each in zip(files, loaded(made), strict=True)
+        ]
+    return table(["File", "Difference from tf_keras"], rows)
+
+
+def filled(page: str, name: str, content: str) -> str:
+    """Return the page with something else between its two marks of this name."""
+    start, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
+    before, _, rest = page.partition(start)
+    _, _, after = rest.partition(end)
+    if not rest or not after:
+        sys.exit(f"{_PAGE} has no place for {name}")
+    return f"{before}{start}{content}{end}{after}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("part", nargs="*", help="applications, layers, functions, files")
+    parser.add_argument("--check", action="store_true", help="write nothing")
+    options = parser.parse_args()
+    parts = options.part or ["layers", "functions", "files", "applications"]
+    page = _PAGE.read_text()
+    wrong: list[Result] = []
+    if "layers" in parts:
+        found = list(results("h5", "keras", "tf", "layer "))
+        page = filled(page, "layers", of_cases(found, "layer"))
+    if "functions" in parts:
+        found = list(results("h5", "function "))
+        page = filled(page, "functions", of_cases(found, "function"))
+    if "files" in parts:
+        page = filled(page, "files", of_real_files())
+    if "applications" in parts:
+        found = list(results("h5", "tf", "application "))
+        page = filled(page, "applications", of_applications(found))
+        wrong = [each for each in found if not each.get("difference", 1.0) <= _CLOSE]
+    if not options.check:
+        _PAGE.write_text(page)
+    for each in wrong:
+        print(f"{each['case']} {each['file']}: {verdict(each)}", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
