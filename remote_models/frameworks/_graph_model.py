@@ -136,7 +136,7 @@ def _as_keras_variable(variable: tf.Variable) -> Any:
 def _only(inputs: Any) -> Any:
     """Take a single input out of the list that it may be given in."""
     is_list_of_one = isinstance(inputs, (list, tuple)) and len(inputs) == 1
-    return inputs[0] if is_list_of_one and getattr(inputs[0], "shape", ()) else inputs
+    return inputs[0] if is_list_of_one and hasattr(inputs[0], "shape") else inputs
 
 
 def _as_taken(value: Any, spec: tf.TensorSpec) -> Any:

@@ -20,6 +20,9 @@ __all__ = ["ServingGraph", "serving_graph"]
 
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_]")
 
+_BOLD = re.compile(r"\x1b\[[0-9;]*m")
+"""How Keras makes a message bold on a terminal."""
+
 _MAX_CAUSE = 400
 """Characters of the framework's own message that an error of ours repeats."""
 
@@ -75,7 +78,7 @@ def serving_graph(model: Any, variables: Sequence[tuple[Any, tf.Variable]]) -> S
     try:
         signature.get_concrete_function()
     except (TypeError, ValueError, NotImplementedError, tf.errors.OpError) as error:
-        cause = " ".join(str(error).split())[:_MAX_CAUSE]
+        cause = " ".join(_BOLD.sub("", str(error)).split())[:_MAX_CAUSE].rstrip(".")
         raise FormatError(
             f"the model cannot be traced for serving: {cause}", where="model", hint=_HINT
         ) from error

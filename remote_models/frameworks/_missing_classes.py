@@ -19,24 +19,39 @@ def missing_classes(
         architecture: The model's configuration. What it was compiled with does not count.
         custom_objects: What the caller gives.
     """
-    given = {*keras.saving.get_custom_objects(), *(custom_objects or {})}
-    missing = []
-    for described in _objects({**architecture, "compile_config": None}):
-        name, registered = described["class_name"], described["registered_name"]
-        if name == "function":
-            name = described.get("config")
-        if (
-            isinstance(name, str)
-            and not _is_of_keras(described.get("module"), registered, name)
-            and given.isdisjoint({name, registered, f"Custom>{name}"})
-        ):
-            missing.append(name.rpartition(">")[2])
+    custom_objects = dict(custom_objects or {})
+    missing = [
+        name
+        for described in _objects({**architecture, "compile_config": None})
+        if (name := _name_if_missing(described, custom_objects)) is not None
+    ]
     return list(dict.fromkeys(missing))
 
 
-def _is_of_keras(module: object, registered: object, name: str) -> bool:
+def _name_if_missing(described: Mapping[str, Any], custom_objects: Mapping[str, Any]) -> str | None:
+    name, registered = described["class_name"], described["registered_name"]
+    if name == "function":  # those of Keras have no mark: only Keras can tell
+        function = described.get("config")
+        return (
+            function
+            if isinstance(function, str) and _is_unknown(described, custom_objects)
+            else None
+        )
+    module = described.get("module")
     root = module.partition(".")[0] if isinstance(module, str) else ""
-    return root in ("keras", "builtins") and ">" not in f"{registered}{name}"
+    if root == "keras" and ">" not in str(registered):
+        return None
+    given = keras.saving.get_custom_objects().keys() | custom_objects.keys()
+    known = not given.isdisjoint({name, registered, f"Custom>{name}"})
+    return None if known else name.rpartition(">")[2]
+
+
+def _is_unknown(function: Mapping[str, Any], custom_objects: Mapping[str, Any]) -> bool:
+    try:
+        keras.saving.deserialize_keras_object(function, custom_objects=custom_objects)
+    except (TypeError, ValueError):
+        return True
+    return False
 
 
 def _objects(value: object) -> Iterator[Mapping[str, Any]]:
