@@ -37,6 +37,11 @@ _ML_DTYPES = ("bfloat16", "float8_e4m3fn", "float8_e5m2")
 _PACKED = ("int4", "uint4")
 
 
+_SLICES = 4
+"""Slices of a tensor in a request. Were they as large as requests, two tensors that are a
+little larger would take four requests and not three."""
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
     """A tensor and the index into it."""
@@ -172,7 +177,7 @@ class TensorReader:
         ranges: list[ByteRange] = []
         owners: list[int] = []
         for number, arrival in arrivals.items():
-            slices = arrival.slices(self.store.transfer.request_size)
+            slices = arrival.slices(self.store.transfer.request_size // _SLICES)
             ranges += slices
             owners += [number] * len(slices)
 
