@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from remote_models.remote_model import Weights
 from remote_models.tensors import Role
+
+if TYPE_CHECKING:
+    from remote_models.remote_model import Weights
 
 __all__ = ["NamedTensor", "NamedTensors", "named_tensors"]
 
