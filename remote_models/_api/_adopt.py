@@ -12,7 +12,7 @@ from remote_models._progress_bar import progress_callback
 from remote_models._version import __version__
 from remote_models.adoption import adopt
 from remote_models.manifest import Manifest
-from remote_models.storage import Location, open_store
+from remote_models.storage import Location, TransferSettings, open_store
 
 __all__ = ["adopt_model"]
 
@@ -27,6 +27,7 @@ def adopt_model(
     metadata: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     storage_options: StorageOptions | None = None,
+    transfer: TransferSettings | None = None,
     progress: Progress = None,
 ) -> Manifest:
     """Write a manifest for a model that was saved by something else.
@@ -41,6 +42,7 @@ def adopt_model(
         metadata: A JSON object of your own for the manifest.
         overwrite: Whether a manifest that is there already may be replaced.
         storage_options: Arguments for the fsspec filesystem, as in pandas.
+        transfer: As in :func:`open_model`.
         progress: As in :func:`save_model`.
 
     Returns:
@@ -54,7 +56,7 @@ def adopt_model(
     """
     location = Location.parse(url, storage_options)
     manifest, skipped = adopt(
-        open_store(location),
+        open_store(location, transfer),
         location,
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         producer={"adopted_by": f"remote_models {__version__}"},

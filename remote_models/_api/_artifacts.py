@@ -19,7 +19,7 @@ from remote_models.errors import ArgumentError, FormatError
 from remote_models.manifest import Layout, Manifest
 from remote_models.publishing import local_files
 from remote_models.remote_model import RemoteModel, VerifyReport, manifest_location
-from remote_models.storage import Location, open_store
+from remote_models.storage import Location, TransferSettings, open_store
 
 __all__ = ["open_model", "pull_model", "push_model", "verify_model"]
 
@@ -31,6 +31,7 @@ def open_model(
     manifest_url: URL | None = None,
     verify: bool = True,
     storage_options: StorageOptions | None = None,
+    transfer: TransferSettings | None = None,
 ) -> RemoteModel:
     """Open an artifact by reading its manifest only; no framework is imported.
 
@@ -43,6 +44,8 @@ def open_model(
         manifest_url: Where the manifest lies, if not with the artifact.
         verify: Whether reading tensors is refused where nothing vouches for them.
         storage_options: Arguments for the fsspec filesystem, as in pandas.
+        transfer: How much of the machine and the link reading may take; by default as
+            :class:`TransferSettings` and the environment say.
 
     Raises:
         ModelNotFoundError: nothing is there.
@@ -51,7 +54,7 @@ def open_model(
     """
     location = Location.parse(url, storage_options)
     return RemoteModel.open(
-        open_store(location),
+        open_store(location, transfer),
         location,
         manifest_digest=manifest_digest,
         manifest_at=Location.parse(manifest_url, storage_options) if manifest_url else None,
@@ -65,6 +68,7 @@ def verify_model(
     manifest_digest: str | None = None,
     manifest_url: URL | None = None,
     storage_options: StorageOptions | None = None,
+    transfer: TransferSettings | None = None,
     progress: Progress = None,
 ) -> VerifyReport:
     """Compare every byte of an artifact with its manifest; no framework is imported.
@@ -74,6 +78,7 @@ def verify_model(
         manifest_digest: ``sha256:<hex>`` that the manifest must have.
         manifest_url: As in :func:`open_model`.
         storage_options: Arguments for the fsspec filesystem, as in pandas.
+        transfer: As in :func:`open_model`.
         progress: As in :func:`save_model`.
 
     Returns:
@@ -89,6 +94,7 @@ def verify_model(
         manifest_digest=manifest_digest,
         manifest_url=manifest_url,
         storage_options=storage_options,
+        transfer=transfer,
     )
     return remote.verify(progress_callback(progress))
 
@@ -100,6 +106,7 @@ def pull_model(
     manifest_digest: str | None = None,
     manifest_url: URL | None = None,
     storage_options: StorageOptions | None = None,
+    transfer: TransferSettings | None = None,
     progress: Progress = None,
 ) -> list[Path]:
     """Copy an artifact to a local directory, verified; no framework is imported.
@@ -115,6 +122,7 @@ def pull_model(
         manifest_digest: ``sha256:<hex>``: copy exactly this artifact or nothing.
         manifest_url: As in :func:`open_model`.
         storage_options: Arguments for the fsspec filesystem, as in pandas.
+        transfer: As in :func:`open_model`.
         progress: As in :func:`save_model`.
 
     Returns:
@@ -138,6 +146,7 @@ def pull_model(
         manifest_digest=manifest_digest,
         manifest_url=manifest_url,
         storage_options=storage_options,
+        transfer=transfer,
     )
     with temporary_directory(target.absolute().parent) as folder:
         copy = folder / "model"
@@ -161,6 +170,7 @@ def push_model(
     *,
     overwrite: bool = True,
     storage_options: StorageOptions | None = None,
+    transfer: TransferSettings | None = None,
     progress: Progress = None,
 ) -> Manifest:
     """Copy a local artifact to a URL as it is, with a manifest; no framework is imported.
@@ -174,6 +184,7 @@ def push_model(
         url: Where to put it.
         overwrite: If false, the store itself refuses when something is there.
         storage_options: Arguments for the fsspec filesystem, as in pandas.
+        transfer: As in :func:`open_model`.
         progress: As in :func:`save_model`.
 
     Returns:
@@ -200,6 +211,7 @@ def push_model(
             created=manifest.created if manifest else None,
             overwrite=overwrite,
             metadata=source.metadata,
+            transfer=transfer,
             progress=progress,
             empty_directories=empty_directories_of(_with_empty_directories(source, folder)),
         )

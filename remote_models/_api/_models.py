@@ -27,7 +27,7 @@ from remote_models.errors import FormatError
 from remote_models.frameworks import SaveOptions, choose_framework, framework_of
 from remote_models.manifest import Manifest
 from remote_models.publishing import local_files
-from remote_models.storage import Location
+from remote_models.storage import Location, TransferSettings
 
 __all__ = ["load_model", "save_model"]
 
@@ -43,6 +43,7 @@ def save_model(
     save_traces: bool = True,
     metadata: Mapping[str, Any] | None = None,
     storage_options: StorageOptions | None = None,
+    transfer: TransferSettings | None = None,
     progress: Progress = None,
 ) -> Manifest:
     """Save a whole model: architecture, weights, compile and optimizer state.
@@ -69,6 +70,7 @@ def save_model(
         metadata: A JSON object of your own for the manifest (step, metrics, commit).
         storage_options: Arguments for the fsspec filesystem, as in pandas. Without
             them credentials and endpoints come from where boto and gcsfs look.
+        transfer: As in :func:`open_model`.
         progress: A bar on standard error (true), nothing (false), a callable that
             takes :class:`TransferProgress`, or a bar only on a terminal (``None``).
 
@@ -96,6 +98,7 @@ def save_model(
             producer=framework.versions(),
             overwrite=overwrite,
             metadata=metadata,
+            transfer=transfer,
             progress=progress,
             description=streamed.description,
         )
@@ -110,6 +113,7 @@ def save_model(
             producer=framework.versions(),
             overwrite=overwrite,
             metadata=metadata,
+            transfer=transfer,
             progress=progress,
             empty_directories=empty_directories_of(path),
             description=framework.describe(model),
@@ -126,6 +130,7 @@ def load_model(
     manifest_url: URL | None = None,
     framework: str | None = None,
     storage_options: StorageOptions | None = None,
+    transfer: TransferSettings | None = None,
     progress: Progress = None,
 ) -> Any:
     """Load a whole model, whatever its format.
@@ -147,6 +152,7 @@ def load_model(
         framework: ``"keras"`` or ``"tf_keras"``. By default the one that this
             process has imported already, else the one that wrote the model.
         storage_options: Arguments for the fsspec filesystem, as in pandas.
+        transfer: As in :func:`open_model`.
         progress: As in :func:`save_model`.
 
     Returns:
@@ -164,6 +170,7 @@ def load_model(
         manifest_digest=manifest_digest,
         manifest_url=manifest_url,
         storage_options=storage_options,
+        transfer=transfer,
     )
     callback = progress_callback(progress)
     if may_stream(remote):

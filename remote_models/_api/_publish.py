@@ -15,7 +15,7 @@ from remote_models.formats import Format, Recognition
 from remote_models.frameworks import ModelDescription
 from remote_models.manifest import Layout, Manifest
 from remote_models.publishing import Artifact, FileSource, publish
-from remote_models.storage import Location, open_store
+from remote_models.storage import Location, TransferSettings, open_store
 
 if TYPE_CHECKING:
     from remote_models.documents import StoredDocument
@@ -36,6 +36,7 @@ def publish_files(
     overwrite: bool,
     metadata: Mapping[str, Any] | None,
     progress: Progress,
+    transfer: TransferSettings | None = None,
     created: str | None = None,
     empty_directories: Sequence[str] = (),
     description: ModelDescription | None = None,
@@ -65,7 +66,7 @@ def publish_files(
         documents=documents,
     )
     return publish(
-        open_store(location),
+        open_store(location, transfer),
         location,
         artifact,
         overwrite=overwrite,

@@ -17,7 +17,7 @@ from remote_models.formats import Format
 from remote_models.frameworks import WeightsOptions, framework_of
 from remote_models.manifest import Manifest
 from remote_models.publishing import local_files
-from remote_models.storage import Location
+from remote_models.storage import Location, TransferSettings
 
 __all__ = ["load_weights", "save_weights"]
 
@@ -31,6 +31,7 @@ def save_weights(
     max_shard_size: float | None = None,
     metadata: Mapping[str, Any] | None = None,
     storage_options: StorageOptions | None = None,
+    transfer: TransferSettings | None = None,
     progress: Progress = None,
 ) -> Manifest:
     """Save the weights of a model, without its architecture.
@@ -49,6 +50,7 @@ def save_weights(
         max_shard_size: The size in GiB above which Keras 3 begins another shard.
         metadata: A JSON object of your own for the manifest.
         storage_options: Arguments for the fsspec filesystem, as in pandas.
+        transfer: As in :func:`open_model`.
         progress: As in :func:`save_model`.
 
     Returns:
@@ -72,6 +74,7 @@ def save_weights(
             producer=framework.versions(),
             overwrite=overwrite,
             metadata=metadata,
+            transfer=transfer,
             progress=progress,
             description=streamed.description,
         )
@@ -89,6 +92,7 @@ def save_weights(
             producer=framework.versions(),
             overwrite=overwrite,
             metadata=metadata,
+            transfer=transfer,
             progress=progress,
             description=framework.describe(model),
         )
@@ -103,6 +107,7 @@ def load_weights(
     manifest_digest: str | None = None,
     manifest_url: URL | None = None,
     storage_options: StorageOptions | None = None,
+    transfer: TransferSettings | None = None,
     progress: Progress = None,
 ) -> Any:
     """Load weights into a model, from weights-only files or from whole models.
@@ -118,6 +123,7 @@ def load_weights(
         manifest_digest: ``sha256:<hex>``: load exactly this artifact or nothing.
         manifest_url: As in :func:`open_model`.
         storage_options: Arguments for the fsspec filesystem, as in pandas.
+        transfer: As in :func:`open_model`.
         progress: As in :func:`save_model`.
 
     Returns:
@@ -136,6 +142,7 @@ def load_weights(
         manifest_digest=manifest_digest,
         manifest_url=manifest_url,
         storage_options=storage_options,
+        transfer=transfer,
     )
     callback = progress_callback(progress)
     if not by_name and stream_weights(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Bytes = NDArray[np.uint8]
 
-__all__ = ["Arrival", "Bytes", "Part"]
+__all__ = ["Arrival", "Part"]
 
 _ALIGNMENT = 64
 """Of the first byte of what is read. TensorFlow and JAX take over aligned arrays as they are."""

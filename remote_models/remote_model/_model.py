@@ -29,6 +29,7 @@ from remote_models.storage import (
     ObjectInfo,
     ProgressCallback,
     Store,
+    TransferSettings,
     open_reader,
     open_store,
 )
@@ -322,7 +323,9 @@ class RemoteModel:
 
     def __reduce__(self) -> tuple[Any, ...]:
         digest = self.manifest.digest if self.manifest else None
-        return _reopen, (self.location, digest, self._manifest_at, self._verify)
+        used = self._folder.store.transfer
+        transfer = None if used == TransferSettings() else used  # which is many bytes
+        return _reopen, (self.location, digest, self._manifest_at, self._verify, transfer)
 
     def _open_file(self, path: str) -> IO[bytes]:
         return open_reader(
@@ -377,10 +380,14 @@ def _read_apart(location: Location) -> tuple[Layout, StoredManifest]:
 
 
 def _reopen(
-    location: Location, digest: str | None, manifest_at: Location | None, verify: bool
+    location: Location,
+    digest: str | None,
+    manifest_at: Location | None,
+    verify: bool,
+    transfer: TransferSettings | None,
 ) -> RemoteModel:
     return RemoteModel.open(
-        open_store(location),
+        open_store(location, transfer),
         location,
         manifest_digest=digest,
         manifest_at=manifest_at,

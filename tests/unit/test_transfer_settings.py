@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
+import pickle
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from weights.artifacts import write_weights
 
+import remote_models as rm
 from remote_models.errors import ArgumentError
-from remote_models.storage import Location, TransferSettings, open_store
+from remote_models.storage import Location, Store, TransferSettings, open_store
 
 MIB = 1024 * 1024
 
@@ -67,3 +77,46 @@ def test_a_store_takes_the_argument_before_the_environment(
     own = TransferSettings(max_concurrency=2)
     assert open_store(location, own).transfer == own
     assert open_store(location).transfer.max_concurrency == 3
+
+
+def test_every_verb_that_moves_tensors_takes_settings() -> None:
+    verbs = {
+        name: inspect.signature(getattr(rm, name)).parameters
+        for name in rm.__all__
+        if name.endswith(("_model", "_weights"))
+    }
+    taking = {name for name, parameters in verbs.items() if "transfer" in parameters}
+    assert taking == {name for name, found in verbs.items() if "storage_options" in found}
+    assert len(taking) == 9
+
+
+def test_what_a_reader_was_opened_with_limits_its_requests(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """And goes with it to another process."""
+    path = tmp_path / "model.weights.h5"
+    write_weights(path, {"dense": [np.zeros((64, 1024, 64), np.float32)]})
+    rm.push_model(path, "memory://settings/model.weights.h5")
+    settings = TransferSettings(max_concurrency=2, memory_budget=MIB, max_request=MIB // 2)
+    lock = threading.Lock()
+    now = most = 0
+    read = Store.read
+
+    def watched(self: Store, *args: Any, **options: Any) -> Any:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        time.sleep(0.001)
+        try:
+            return read(self, *args, **options)
+        finally:
+            with lock:
+                now -= 1
+
+    monkeypatch.setattr(Store, "read", watched)
+    remote = rm.open_model("memory://settings/model.weights.h5", transfer=settings)
+    for each in (remote, pickle.loads(pickle.dumps(remote))):
+        most = 0
+        each.weights.fetch()
+        assert most == 2
