@@ -8,7 +8,12 @@ from typing import Any
 from remote_models.documents import KERAS_METADATA, MODEL_CONFIG
 from remote_models.errors import IntegrityError, ModelNotFoundError
 from remote_models.formats import Format
-from remote_models.frameworks import Framework, NamedTensors, named_tensors
+from remote_models.frameworks import (
+    Framework,
+    NamedTensors,
+    UnknownClassError,
+    named_tensors,
+)
 from remote_models.remote_model import RemoteModel
 from remote_models.storage import ProgressCallback, ProgressMeter
 from remote_models.tensors import Role
@@ -76,6 +81,10 @@ def translate_model(
             compile=compile,
             safe_mode=safe_mode,
         )
+    except UnknownClassError:
+        if remote.format is Format.SAVED_MODEL and framework.runs_graphs:
+            return None  # which takes a copy
+        raise
     except (IntegrityError, ModelNotFoundError):
         return None  # replaced meanwhile, or damaged: the copying loader tells which
 

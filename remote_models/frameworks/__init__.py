@@ -9,6 +9,7 @@ from remote_models.frameworks._framework import (
     StreamedSave,
     TensorSpec,
     TensorStream,
+    UnknownClassError,
     UnmatchedTensorsError,
     WeightsOptions,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "StreamedSave",
     "TensorSpec",
     "TensorStream",
+    "UnknownClassError",
     "UnmatchedTensorsError",
     "WeightsOptions",
     "choose_framework",

@@ -24,6 +24,7 @@ __all__ = [
     "StreamedSave",
     "TensorSpec",
     "TensorStream",
+    "UnknownClassError",
     "UnmatchedTensorsError",
     "WeightsOptions",
 ]
@@ -92,6 +93,15 @@ class TensorSpec:
 
 class InferenceOnlyWarning(UserWarning):
     """A model was loaded as the graph that serves it, since its classes are not known."""
+
+
+class UnknownClassError(GenerationError):
+    """A part of a model has a class that neither the framework nor the caller knows."""
+
+    @property
+    def reason(self) -> str:
+        """What is not known, in words that fit into a sentence."""
+        return self.message if self.found is None else f"{self.message}: {self.found}"
 
 
 class UnmatchedTensorsError(ValueError):
@@ -165,6 +175,11 @@ class Framework(ABC):
 
     translates = False
     """Whether models of the other generation can be loaded from their tensors."""
+
+    @property
+    def runs_graphs(self) -> bool:
+        """Whether a SavedModel whose classes are not known can be loaded as its graph."""
+        return False
 
     def translate_model(
         self,

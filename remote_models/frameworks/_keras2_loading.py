@@ -17,6 +17,7 @@ from keras.src.saving import saving_lib, serialization_lib
 
 from remote_models.errors import GenerationError, RemoteModelsError, UnsafeFormatError
 from remote_models.formats.indexing import code_in_architecture
+from remote_models.frameworks._framework import UnknownClassError
 from remote_models.frameworks._keras2 import KERAS_2_FUNCTIONS, translate_architecture
 from remote_models.frameworks._keras_streaming import LoadingScope
 from remote_models.frameworks._named_loading import load_optimizer, load_weights
@@ -55,8 +56,8 @@ def load_translated(
     location = Location.parse(path)
     remote = RemoteModel.open(open_store(location), location, verify=False)
     if remote.architecture is None:
-        raise GenerationError(
-            "saved by Keras 2 without a configuration, from which Keras 3 could be built",
+        raise UnknownClassError(
+            "saved by Keras 2 without a configuration from which Keras 3 could be built",
             where=where,
             hint="Load it with tf_keras: pip install tf_keras, then pass framework='tf_keras'",
         )

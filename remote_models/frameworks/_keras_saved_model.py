@@ -25,7 +25,7 @@ from remote_models.errors import FormatError, RemoteModelsError
 from remote_models.formats import EXTRA_FOLDER, SAVED_CONFIG, SHARED_VARIABLES, STATE
 from remote_models.formats.indexing import parse_architecture
 from remote_models.formats.streaming import CONFIG, METADATA
-from remote_models.frameworks._framework import InferenceOnlyWarning
+from remote_models.frameworks._framework import InferenceOnlyWarning, UnknownClassError
 from remote_models.frameworks._keras_saving import model_documents
 from remote_models.frameworks._keras_state import Keras3AssetFolder, StateGroup, record_state
 from remote_models.frameworks._keras_streaming import build_and_load, load_state
@@ -215,10 +215,8 @@ def load_saved_model(
 ) -> Any:
     """Return the model in a SavedModel directory of Keras 3.
 
-    Where a class of the model is not given, it is the graph that serves the model, if
-    Keras runs on TensorFlow.
-
     Raises:
+        UnknownClassError: a class of the model is not given; Keras' own error is its cause.
         FormatError: the directory is damaged.
         ValueError, TypeError: as Keras raises them.
     """
@@ -237,17 +235,21 @@ def load_saved_model(
         missing = missing_classes(architecture, custom_objects)
         if not missing or isinstance(error, RemoteModelsError):
             raise
-        return load_graph(path, where=where, otherwise=error, missing=missing)
+        raise UnknownClassError(
+            f"{', '.join(missing)} not given in custom_objects", where=where
+        ) from error
 
 
-def load_graph(path: Path, *, where: str, otherwise: Exception, missing: Sequence[str] = ()) -> Any:
+def load_graph(
+    path: Path, *, where: str, otherwise: BaseException, reason: str | None = None
+) -> Any:
     """Return a model around the graph that serves a SavedModel.
 
     Args:
         path: The directory, which must stay as long as the model is used.
         where: Where it came from, for messages.
         otherwise: What to raise where Keras does not run on TensorFlow.
-        missing: The classes for want of which it is no more than that.
+        reason: Why it is no more than that, if it could be more.
 
     Raises:
         FormatError: it does not say which graph to run.
@@ -257,12 +259,12 @@ def load_graph(path: Path, *, where: str, otherwise: Exception, missing: Sequenc
     from remote_models.frameworks._graph_model import load_graph_model
 
     model = load_graph_model(path, where=where)
-    if missing:
+    if reason is not None:
         warnings.warn(
-            f"{where}: {', '.join(missing)} not given in custom_objects, so the model is "
-            "the graph that serves it: it predicts, but cannot be trained",
+            f"{where}: {reason}; so the model is the graph that serves it, which predicts, "
+            "but cannot be trained",
             InferenceOnlyWarning,
-            stacklevel=5,  # where the user calls load_model
+            stacklevel=4,  # where the user calls load_model
         )
     return model
 

@@ -18,6 +18,7 @@ from remote_models.frameworks._framework import (
     SaveOptions,
     StreamedSave,
     TensorStream,
+    UnknownClassError,
     WeightsOptions,
 )
 from remote_models.frameworks._h5_optimizer import keeping_compile_config, restore_optimizer
@@ -57,6 +58,10 @@ class Keras3(Framework):
                 f"the installed keras {keras.__version__} is Keras 2",
                 hint="pip install 'keras>=3.3' for Keras 3, or tf_keras for Keras 2 models",
             )
+
+    @property
+    def runs_graphs(self) -> bool:
+        return bool(keras.backend.backend() == "tensorflow")
 
     def versions(self) -> Mapping[str, str]:
         backend = keras.backend.backend()
@@ -135,22 +140,21 @@ class Keras3(Framework):
     ) -> Any:
         if not what.has_keras_metadata:
             return load_graph(path, where=where, otherwise=self.no_keras_model(what, where))
-        if what.generation == 2 and what.has_keras_metadata:
-            return load_translated(
-                path,
-                where=where,
-                custom_objects=custom_objects,
-                compile=compile,
-                safe_mode=safe_mode,
-            )
-        if what.format is Format.SAVED_MODEL:
-            return load_saved_model(
-                path,
-                where=where,
-                custom_objects=custom_objects,
-                compile=compile,
-                safe_mode=safe_mode,
-            )
+        if what.generation == 2 or what.format is Format.SAVED_MODEL:
+            load = load_translated if what.generation == 2 else load_saved_model
+            try:
+                return load(
+                    path,
+                    where=where,
+                    custom_objects=custom_objects,
+                    compile=compile,
+                    safe_mode=safe_mode,
+                )
+            except UnknownClassError as error:
+                if what.format is not Format.SAVED_MODEL:
+                    raise
+                otherwise = error.__cause__ or error
+                return load_graph(path, where=where, otherwise=otherwise, reason=error.reason)
         with self.naming_generation(what, where):
             model = keras.saving.load_model(
                 path,

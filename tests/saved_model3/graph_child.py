@@ -10,7 +10,8 @@ import json
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -118,12 +119,6 @@ def without_a_class(base: str) -> dict[str, Any]:
     graph.set_weights([each * 0 for each in weights])
     zeros = not np.any(graph.predict(X, verbose=0))
     rm.load_weights(graph, f"{base}/again.weights.h5")
-    backend = keras.backend.backend
-    keras.backend.backend = lambda: "jax"
-    try:
-        elsewhere = error_of(lambda: rm.load_model(url))
-    finally:
-        keras.backend.backend = backend
     return {
         "case": "without a class",
         "given": type(given) is type(model),
@@ -140,7 +135,7 @@ def without_a_class(base: str) -> dict[str, Any]:
         "partly": partly_warned,
         "refused": refused,
         "left": [each.path for each in rm.list_models(base) if "again" in each.path],
-        "elsewhere": elsewhere,
+        "elsewhere": on_jax(lambda: rm.load_model(url)),
     }
 
 
@@ -184,9 +179,58 @@ def copies(base: str) -> dict[str, Any]:
     return {"case": "copies", "during": len(during), "alive": alive, "after": len(after)}
 
 
+def of_keras_2(base: str) -> Iterator[dict[str, Any]]:
+    import tf_keras
+
+    class Half(tf_keras.layers.Layer):  # type: ignore[misc]
+        def call(self, x: Any) -> Any:
+            return x / 2
+
+    class Own(tf_keras.Model):  # type: ignore[misc]
+        def __init__(self, units: int) -> None:  # so that it has no configuration
+            super().__init__()
+            self.dense = tf_keras.layers.Dense(units)
+
+        def call(self, x: Any) -> Any:
+            return self.dense(x)
+
+    layers = tf_keras.layers
+    functional = tf_keras.Sequential([layers.Input((8,)), Half(), layers.Dense(3)])
+    for name, model in {"custom layer": functional, "no configuration": Own(2)}.items():
+        expected = model.predict(X, verbose=0)
+        url = f"{base}/keras 2 {name}".replace(" ", "_")
+        rm.save_model(model, url)
+        with_manifest, warned = loaded_with_warnings(url, framework="keras")
+        yield {
+            "case": f"keras 2, {name}",
+            "type": type(with_manifest).__name__,
+            "predict": np.allclose(with_manifest.predict(X, verbose=0), expected, atol=1e-6),
+            "trainable": with_manifest.trainable,
+            "warned": warned,
+            "elsewhere": on_jax(partial(rm.load_model, url, framework="keras")),
+        }
+    rm.save_model(functional, f"{base}/custom.h5")
+    yield {
+        "case": "keras 2, .h5",
+        "error": error_of(lambda: rm.load_model(f"{base}/custom.h5", framework="keras")),
+    }
+
+
+def on_jax(do: Callable[[], Any]) -> str:
+    """Do something with a Keras that says it runs on JAX, and return the error."""
+    backend = keras.backend.backend
+    keras.backend.backend = lambda: "jax"
+    try:
+        return error_of(do)
+    finally:
+        keras.backend.backend = backend
+
+
 def main() -> None:
     folder, base = sys.argv[1:]
     for each in (without_a_class(base), other_program(folder, base), copies(base)):
+        print(json.dumps(each))
+    for each in of_keras_2(base):  # last, since tf_keras is the first choice once it is there
         print(json.dumps(each))
 
 

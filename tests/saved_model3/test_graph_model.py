@@ -13,7 +13,12 @@ Cases = dict[str, dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory: pytest.TempPathFactory) -> Cases:
-    return run_child("graph_child.py", str(tmp_path_factory.mktemp("graphs")), "memory://graphs")
+    return run_child(
+        "graph_child.py",
+        str(tmp_path_factory.mktemp("graphs")),
+        "memory://graphs",
+        environment={"TMPDIR": str(tmp_path_factory.mktemp("copies"))},  # nobody else's
+    )
 
 
 def test_the_graph_predicts_what_the_model_did(cases: Cases) -> None:
@@ -34,7 +39,7 @@ def test_it_says_what_it_is_for_want_of(cases: Cases) -> None:
     assert "Twice" in warned
     assert "cubed" in warned
     (partly,) = cases["without a class"]["partly"]
-    assert "cubed not given" in partly
+    assert "cubed not given in custom_objects" in partly
     assert "Twice" not in partly
 
 
@@ -76,3 +81,15 @@ def test_which_graph_must_be_certain(cases: Cases) -> None:
 
 def test_the_copy_lives_as_long_as_the_model(cases: Cases) -> None:
     assert cases["copies"] == {"case": "copies", "during": 1, "alive": True, "after": 0}
+
+
+def test_a_model_of_keras_2_without_its_class_runs_too(cases: Cases) -> None:
+    for name, missing in {"custom layer": "Half", "no configuration": "Own"}.items():
+        found = cases[f"keras 2, {name}"]
+        assert (found["type"], found["predict"], found["trainable"]) == ("GraphModel", True, False)
+        (warned,) = found["warned"]
+        assert warned.startswith("graph_child.py InferenceOnlyWarning memory://graphs/keras_2_")
+        assert f"Keras 3 has no layer of this name: {missing};" in warned
+        assert found["elsewhere"].startswith("UnknownClassError: ")
+    assert cases["keras 2, .h5"]["error"].startswith("UnknownClassError: ")
+    assert "custom_objects" in cases["keras 2, .h5"]["error"]

@@ -7,12 +7,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from remote_models.errors import GenerationError
+from remote_models.frameworks._framework import UnknownClassError
 
 __all__ = ["Context"]
 
 _WAYS_OUT = (
     "Load it with tf_keras (framework='tf_keras'), or run a SavedModel with keras.layers.TFSMLayer"
 )
+
+_OF_TRAINING = {"optimizer", "learning rate schedule", "loss", "metric"}
+"""Kinds of classes without which a model is still known, if not how to train it."""
 
 _MAX_SHOWN = 120
 """Characters of a value that an error shows."""
@@ -36,9 +40,16 @@ class Context:
         """Return the context of a layer."""
         return replace(self, layer=layer)
 
-    def refusal(self, message: str, found: object = None, hint: str = "") -> GenerationError:
+    def refusal(
+        self,
+        message: str,
+        found: object = None,
+        hint: str = "",
+        *,
+        kind: type[GenerationError] = GenerationError,
+    ) -> GenerationError:
         """Return the error that says what Keras 3 has nothing for, and what to do."""
-        return GenerationError(
+        return kind(
             message,
             where=f"{self.url}: layer {self.layer!r}" if self.layer else self.url,
             found=None if found is None else _short(found),
@@ -51,6 +62,7 @@ class Context:
             f"Keras 3 has no {kind} of this name",
             name,
             f"If it is your own, pass custom_objects={{{str(name)!r}: …}}",
+            kind=GenerationError if kind in _OF_TRAINING else UnknownClassError,
         )
 
     def argument(self, class_name: str, argument: str, value: Any) -> GenerationError:
