@@ -16,14 +16,19 @@ from remote_models._api._local_copy import (
     temporary_directory,
 )
 from remote_models._api._publish import publish_files
-from remote_models._api._streaming import STREAMED_GENERATION, may_stream, stream_model
+from remote_models._api._streaming import (
+    STREAMED_GENERATION,
+    load_model_lazily,
+    may_stream,
+    stream_model,
+)
 from remote_models._api._translating import (
     TRANSLATED_GENERATION,
     may_translate,
     translate_model,
 )
 from remote_models._progress_bar import progress_callback
-from remote_models.errors import FormatError
+from remote_models.errors import ArgumentError, FormatError
 from remote_models.frameworks import SaveOptions, choose_framework, framework_of
 from remote_models.manifest import Manifest
 from remote_models.publishing import local_files
@@ -132,6 +137,8 @@ def load_model(
     storage_options: StorageOptions | None = None,
     transfer: TransferSettings | None = None,
     progress: Progress = None,
+    lazy: bool = False,
+    prefetch: int | bool = False,
 ) -> Any:
     """Load a whole model, whatever its format.
 
@@ -153,7 +160,15 @@ def load_model(
             process has imported already, else the one that wrote the model.
         storage_options: Arguments for the fsspec filesystem, as in pandas.
         transfer: As in :func:`open_model`.
-        progress: As in :func:`save_model`.
+        progress: As in :func:`save_model`; a lazy load shows nothing.
+        lazy: Return the model at once, having read its configuration alone. A layer's
+            weights are read, checked and kept when it is first called or one of them is
+            looked at or saved, the optimizer's state with the first training step. The
+            call that needs them raises what goes wrong, and the next one tries again;
+            once the artifact is replaced, that is an ``IntegrityError``. Only for what
+            Keras 3 saved as ``.keras`` or ``.h5`` with a manifest, on TensorFlow.
+        prefetch: With ``lazy``, how many layers are read ahead of the one called last,
+            in the background; ``True`` begins at once to read all.
 
     Returns:
         The model, of Keras 3 or of tf_keras.
@@ -165,6 +180,10 @@ def load_model(
         FormatError: it is no whole model; the message says what it is.
         StorageError: the store refused or failed; the message says what to do.
     """
+    if prefetch and not lazy:
+        raise ArgumentError("only a lazy load reads ahead", where="prefetch", found=prefetch)
+    if prefetch < 0:
+        raise ArgumentError("a number of layers", where="prefetch", found=prefetch)
     remote = open_model(
         url,
         manifest_digest=manifest_digest,
@@ -172,6 +191,15 @@ def load_model(
         storage_options=storage_options,
         transfer=transfer,
     )
+    if lazy:
+        return load_model_lazily(
+            remote,
+            choose_framework(STREAMED_GENERATION, framework),
+            custom_objects=custom_objects,
+            compile=compile,
+            safe_mode=safe_mode,
+            prefetch=prefetch,
+        )
     callback = progress_callback(progress)
     if may_stream(remote):
         streamed = stream_model(

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Any
 
 from remote_models.documents import MODEL_CONFIG, TRAINING_CONFIG
-from remote_models.errors import IntegrityError, ModelNotFoundError
+from remote_models.errors import (
+    FormatError,
+    IntegrityError,
+    ManifestError,
+    ModelNotFoundError,
+)
 from remote_models.formats import Format
 from remote_models.frameworks import (
     Framework,
@@ -20,7 +25,13 @@ from remote_models.frameworks import (
 from remote_models.remote_model import RemoteModel
 from remote_models.storage import ProgressCallback, ProgressMeter
 
-__all__ = ["STREAMED_GENERATION", "may_stream", "stream_model", "stream_weights"]
+__all__ = [
+    "STREAMED_GENERATION",
+    "load_model_lazily",
+    "may_stream",
+    "stream_model",
+    "stream_weights",
+]
 
 STREAMED_GENERATION = 3
 """The only generation of Keras whose artifacts are loaded here."""
@@ -34,6 +45,10 @@ _DOCUMENTS = {
 is for the framework's own loader to understand."""
 
 _WITH_WEIGHTS = {*_DOCUMENTS, Format.KERAS_WEIGHTS, Format.SHARDED_WEIGHTS}
+
+_LAZY = {Format.KERAS, Format.H5}
+
+_Exit = Callable[[type[BaseException] | None, BaseException | None, TracebackType | None], None]
 
 _UNFIT = (TypeError, ValueError, AttributeError, KeyError, RuntimeError, NotImplementedError)
 """What Keras and custom layers raise when they cannot be built without values."""
@@ -125,6 +140,79 @@ def _has_tensors(remote: RemoteModel) -> bool:
     return manifest is not None and bool(manifest.tensors) and "keras" in manifest.producer
 
 
+def load_model_lazily(
+    remote: RemoteModel,
+    framework: Framework,
+    *,
+    custom_objects: Mapping[str, Any] | None,
+    compile: bool,
+    safe_mode: bool,
+    prefetch: int | bool,
+) -> Any:
+    """Return the model; a layer's weights are read when somebody first asks for one.
+
+    Raises:
+        ManifestError: no manifest vouches for the bytes.
+        FormatError: only a whole load is possible; the message says why.
+        StorageError: the store refused or failed.
+    """
+    if remote.manifest is None:
+        raise ManifestError(
+            "a model is loaded lazily only where a manifest vouches for each tensor",
+            where=str(remote.location),
+            hint="Adopt the model to get a manifest, or pass lazy=False",
+        )
+    if remote.format not in _LAZY or not may_stream(remote) or not framework.streams:
+        raise FormatError(
+            "this cannot be loaded lazily",
+            where=str(remote.location),
+            expected="a .keras or .h5 of Keras 3 with nothing but configuration and weights, "
+            "and Keras 3 to load it",
+            found=f"{remote.manifest.format}, to be loaded with {framework.name}",
+            hint="Pass lazy=False",
+        )
+    failures: list[BaseException] = []
+    with _lazy_tensors(remote, failures) as tensors:
+        try:
+            return framework.load_model_lazily(
+                remote.architecture or {},
+                tensors,
+                remote.format,
+                custom_objects=custom_objects,
+                compile=compile,
+                safe_mode=safe_mode,
+                prefetch=prefetch,
+            )
+        except UnmatchedTensorsError as error:
+            if failures:
+                raise failures[0] from error
+            raise FormatError(
+                f"this cannot be loaded lazily: {error}",
+                where=str(remote.location),
+                hint="Pass lazy=False",
+            ) from error
+
+
+@contextmanager
+def _lazy_tensors(remote: RemoteModel, failures: list[BaseException]) -> Iterator[TensorStream]:
+    """Offer every tensor, now and later; only in the block is noted what goes wrong."""
+    names = {tensor.key: tensor.name for tensor in remote.weights.values()}
+    keys = {name: key for key, name in names.items()}
+    noting = [failures]
+
+    def read(wanted: Collection[str]) -> Iterator[tuple[str, Any]]:
+        with ExitStack() as stack:
+            for noted in noting:
+                stack.push(_noting(noted))
+            for name, array in remote.weights.stream([names[key] for key in wanted]):
+                yield keys[name], array
+
+    try:
+        yield TensorStream(specs=_specs(remote), read=read, failures=failures)
+    finally:
+        noting.clear()
+
+
 @contextmanager
 def _tensors(
     remote: RemoteModel, progress: ProgressCallback | None, failures: list[BaseException]
@@ -138,12 +226,23 @@ def _tensors(
     def read(wanted: Collection[str]) -> Iterator[tuple[str, Any]]:
         nonlocal left
         with ExitStack() as stack:
-            stack.push(note)
+            stack.push(_noting(failures))
             for name, array in remote.weights.stream([names[key] for key in wanted]):
                 new = min(array.nbytes, left)  # Keras asks for some tensors twice
                 left -= new
                 meter.advance(new)
                 yield keys[name], array
+
+    tensors = TensorStream(specs=_specs(remote), read=read, failures=failures)
+    if remote.format is Format.SAVED_MODEL:
+        tensors = state_stream(tensors, remote.architecture or {})
+    yield tensors
+    if left:
+        meter.advance(left)
+
+
+def _noting(failures: list[BaseException]) -> _Exit:
+    """Return what an ExitStack calls to note the exception that ends its block."""
 
     def note(
         _kind: type[BaseException] | None,
@@ -153,12 +252,7 @@ def _tensors(
         if error is not None and not isinstance(error, GeneratorExit):
             failures.append(error)
 
-    tensors = TensorStream(specs=_specs(remote), read=read, failures=failures)
-    if remote.format is Format.SAVED_MODEL:
-        tensors = state_stream(tensors, remote.architecture or {})
-    yield tensors
-    if left:
-        meter.advance(left)
+    return note
 
 
 def _specs(remote: RemoteModel) -> dict[str, TensorSpec]:

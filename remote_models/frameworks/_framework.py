@@ -163,6 +163,25 @@ class Framework(ABC):
         """
         raise AssertionError(f"{self.name} does not stream")
 
+    def load_model_lazily(
+        self,
+        architecture: Mapping[str, Any],
+        tensors: TensorStream,
+        format: Format,
+        *,
+        custom_objects: Mapping[str, Any] | None,
+        compile: bool,
+        safe_mode: bool,
+        prefetch: int | bool,
+    ) -> Any:
+        """Return the model that ``architecture`` describes, which reads ``tensors`` later.
+
+        Raises:
+            UnmatchedTensorsError: as for :meth:`load_model_from_tensors`.
+            FormatError: this is not for the backend in use.
+        """
+        raise AssertionError(f"{self.name} does not stream")
+
     def load_weights_from_tensors(
         self, model: Any, tensors: TensorStream, format: Format, *, skip_mismatch: bool
     ) -> None:

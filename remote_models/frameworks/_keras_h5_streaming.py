@@ -18,12 +18,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 from keras.src.backend.common import global_state
 from keras.src.legacy.saving import json_utils, saving_options, saving_utils
 from keras.src.saving import serialization_lib
 
 from remote_models.frameworks._framework import TensorSpec, UnmatchedTensorsError
-from remote_models.frameworks._keras_streaming import LoadingScope
+from remote_models.frameworks._keras_streaming import LoadingScope, build_optimizer
 from remote_models.frameworks._lent_array import LentArray
 
 if TYPE_CHECKING:
@@ -46,10 +47,20 @@ def build_and_load_h5(
     custom_objects: Mapping[str, Any] | None,
     compile: bool,
     safe_mode: bool,
+    scope: type[LoadingScope] = LoadingScope,
 ) -> Any:
     """Return the model that ``architecture`` describes, its variables from ``tensors``.
 
     No initialiser runs for a variable that gets its value from a tensor.
+
+    Args:
+        architecture: The configuration; ``training_config`` in it is what it was
+            compiled with.
+        tensors: The model's state by the names of the datasets.
+        custom_objects: As Keras takes them.
+        compile: Whether to compile it as it was when saved.
+        safe_mode: Whether Keras refuses to deserialise lambdas.
+        scope: Gives values to variables.
 
     Raises:
         UnmatchedTensorsError: it is not certain which tensor is whose.
@@ -61,7 +72,7 @@ def build_and_load_h5(
     known = _known_objects(custom_objects)
     # First, since Keras may not know them, and nothing has been transferred yet.
     compile_arguments = _compile_arguments(training, known) if compile and training else None
-    with LoadingScope():
+    with scope():
         with (
             saving_options.keras_option_scope(use_legacy_config=True),
             serialization_lib.SafeModeScope(safe_mode),
@@ -70,7 +81,10 @@ def build_and_load_h5(
         load_h5_weights(model, tensors)
     if compile_arguments is not None:
         model.compile(**compile_arguments)
-        _load_optimizer(model, tensors)
+        if any(_is_of_optimizer(key) for key in tensors.keys):
+            build_optimizer(model)
+            with scope():
+                _load_optimizer(model, tensors)
     return model
 
 
@@ -129,21 +143,24 @@ def _refuse_others(matched: Collection[Any], weights: Sequence[Any]) -> None:
 
 
 def _load_optimizer(model: Any, tensors: TensorStream) -> None:
-    """Build the optimizer and give it the saved state, which Keras itself forgets to do.
+    """Give the built optimizer the saved state, which Keras itself fails to do.
 
     See ``_h5_optimizer``.
     """
-    keys = [key for key in tensors.keys if key.startswith(f"{_OPTIMIZER}/")]
     optimizer = getattr(model, "optimizer", None)
-    if optimizer is None or not keys:
+    if optimizer is None:
         return
-    optimizer.build(model.trainable_variables)
+    keys = [key for key in tensors.keys if _is_of_optimizer(key)]
     matched: dict[str, Any] = {}
     for key, variable in _pairs(keys, optimizer.variables):
         if not _is_same_slot(key.removeprefix(f"{_OPTIMIZER}/"), variable.path):
             raise UnmatchedTensorsError(f"{key} is not the name of {variable.path}")
         matched[key] = variable
     _assign(_matching_shapes(matched, tensors.specs), tensors)
+
+
+def _is_of_optimizer(key: str) -> bool:
+    return key.startswith(f"{_OPTIMIZER}/")
 
 
 def _is_same_slot(stored: str, live: str) -> bool:
@@ -177,7 +194,8 @@ def _assign(variables: Mapping[str, Any], tensors: TensorStream) -> None:
     # Keras writes a layer that is in two models twice, and lets the last one win.
     last = {id(variable): key for key, variable in variables.items()}
     for key, array in tensors.read(list(last.values())):
-        variables[key].assign(LentArray.of(array))
+        is_array = isinstance(array, np.ndarray)  # else a variable that stands for one
+        variables[key].assign(LentArray.of(array) if is_array else array)
 
 
 def _known_objects(custom_objects: Mapping[str, Any] | None) -> dict[str, Any]:

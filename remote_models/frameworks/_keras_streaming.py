@@ -1,10 +1,11 @@
 """Load a Keras 3 model without a file and without running its initialisers.
 
 With ``_keras_state``, the only place that touches what Keras keeps private:
-``_model_from_config``, ``_load_state``, ``_raise_loading_failure``, ``H5IOStore`` and
-``DiskIOStore`` of ``saving_lib``, ``SafeModeScope`` of ``serialization_lib``,
-``_value``, ``_initialize`` and ``_direct_assign`` of variables, and the list of those
-that wait for their initialiser. Tried with Keras 3.8 to 3.15.
+``_model_from_config``, ``_load_state``, ``_raise_loading_failure``,
+``get_attr_skipset``, ``H5IOStore`` and ``DiskIOStore`` of ``saving_lib``,
+``SafeModeScope`` of ``serialization_lib``, ``_value``, ``_initialize`` and
+``_direct_assign`` of variables, and the list of those that wait for their
+initialiser. Tried with Keras 3.8 to 3.15.
 
 Keras' own ``load_own_variables`` decides which value goes where, so that layers with
 ideas of their own load as ever; only the place that the values come from differs.
@@ -14,11 +15,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, KeysView, Mapping
-from contextlib import ExitStack
+from contextlib import ContextDecorator, ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 from keras.src.backend.common import global_state
 from keras.src.saving import saving_lib, serialization_lib
 
@@ -26,13 +28,12 @@ from remote_models.frameworks._lent_array import LentArray
 from remote_models.frameworks._read_ahead import ReadAhead
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from remote_models.frameworks._framework import TensorStream
 
-__all__ = ["LoadingScope", "build_and_load", "load_state"]
+__all__ = ["LoadingScope", "build_and_load", "build_optimizer", "load_state"]
 
 _UNINITIALIZED = "uninitialized_variables"
+_OF_OPTIMIZERS = "saving_attr_skiplist_Optimizer"
 
 
 def build_and_load(
@@ -43,6 +44,7 @@ def build_and_load(
     compile: bool,
     safe_mode: bool,
     assets: Path | None = None,
+    scope: type[LoadingScope] | None = None,
 ) -> Any:
     """Return the model that ``architecture`` describes, its variables from ``tensors``.
 
@@ -56,29 +58,92 @@ def build_and_load(
         compile: Whether to compile it as it was when saved.
         safe_mode: Whether Keras refuses to deserialise lambdas.
         assets: A folder with the files that layers have written, if there are any.
+        scope: Gives values to variables; by default a :class:`LoadingScope`, for whose
+            tensors reading begins at once.
 
     Raises:
         RemoteModelsError: reading a tensor failed.
         ValueError, TypeError: as Keras raises them.
     """
     with ExitStack() as stack:
-        loading = _Loading(tensors, skip_mismatch=False, assets=assets, ahead=stack)
-        with LoadingScope():
+        ahead = stack if scope is None else None
+        loading = _Loading(tensors, skip_mismatch=False, assets=assets, ahead=ahead)
+        scope = scope or LoadingScope
+        with scope():
             model = saving_lib._model_from_config(  # noqa: SLF001 - see the module
                 json.dumps(architecture), custom_objects, False, safe_mode
             )
             loading.load(model)
         compile_config = architecture.get("compile_config")
         if compile and compile_config:
-            # Optimizers begin with values of their own, which the scope does not allow.
             with (
                 keras.saving.custom_object_scope(custom_objects or {}),
                 serialization_lib.SafeModeScope(safe_mode),
+                _unbuilt(model),  # or Keras builds the optimizer, with values for every slot
             ):
                 model.compile_from_config(compile_config)
                 model.compiled = True
-            loading.load(model)
+            build_optimizer(model)
+            with _attributes_of_optimizers(), scope():
+                loading.load(model)
         return model
+
+
+@contextmanager
+def _attributes_of_optimizers() -> Iterator[None]:
+    """Let Keras know which attributes every optimizer has.
+
+    To find out it makes one, each time, which a scope does not allow; it looks for what
+    it has found out under another name than it keeps it (``get_attr_skipset``, 3.15).
+    """
+    before = global_state.get_global_attribute(_OF_OPTIMIZERS)
+    known = saving_lib.get_attr_skipset("Optimizer")
+    global_state.set_global_attribute(_OF_OPTIMIZERS, known)
+    try:
+        yield
+    finally:
+        global_state.set_global_attribute(_OF_OPTIMIZERS, before)
+
+
+@contextmanager
+def _unbuilt(model: Any) -> Iterator[None]:
+    built = model.built
+    model.built = False
+    try:
+        yield
+    finally:
+        model.built = built
+
+
+def build_optimizer(model: Any) -> None:
+    """Build the optimizer of a built model; its slots wait for their values.
+
+    They get them, those that are assigned or those of their initialisers, in the next
+    :class:`LoadingScope`. What an optimizer makes without an initialiser has a value at
+    once, as Nadam's product has.
+    """
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is None or not model.built or optimizer.built:
+        return
+    makers = [each for each in (optimizer, getattr(optimizer, "inner_optimizer", None)) if each]
+    for maker in makers:
+        maker.add_variable = _WithoutValue()(maker.add_variable)
+    try:
+        optimizer.build(model.trainable_variables)
+    finally:
+        for maker in makers:
+            del maker.add_variable
+
+
+class _WithoutValue(ContextDecorator):
+    """Inside, a variable with an initialiser is made without a value, and keeps to that."""
+
+    def __enter__(self) -> None:
+        self._scope = keras.StatelessScope(initialize_variables=False)
+        self._scope.__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        self._scope.__exit__(*error)
 
 
 def load_state(model: Any, tensors: TensorStream, *, skip_mismatch: bool) -> None:
@@ -202,7 +267,8 @@ class _TensorStore(saving_lib.H5IOStore):  # type: ignore[misc]  # Keras ships n
         stream = self._stream_with(key)
         while key not in self._arrived:
             arrived, array = next(stream)
-            self._arrived[arrived] = LentArray.of(array)
+            is_array = isinstance(array, np.ndarray)  # else a variable that stands for one
+            self._arrived[arrived] = LentArray.of(array) if is_array else array
         self._used.add(key)
         return self._arrived[key]
 

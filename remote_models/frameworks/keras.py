@@ -202,6 +202,36 @@ class Keras3(Framework):
             safe_mode=safe_mode,
         )
 
+    def load_model_lazily(
+        self,
+        architecture: Mapping[str, Any],
+        tensors: TensorStream,
+        format: Format,
+        *,
+        custom_objects: Mapping[str, Any] | None,
+        compile: bool,
+        safe_mode: bool,
+        prefetch: int | bool,
+    ) -> Any:
+        if keras.backend.backend() != "tensorflow":
+            raise FormatError(
+                "Keras loads models lazily on TensorFlow only",
+                where="lazy",
+                found=keras.backend.backend(),
+                hint="Pass lazy=False",
+            )
+        from remote_models.frameworks._keras_lazy import load_lazily
+
+        return load_lazily(
+            architecture,
+            tensors,
+            format,
+            custom_objects=dict(custom_objects) if custom_objects else None,
+            compile=compile,
+            safe_mode=safe_mode,
+            prefetch=prefetch,
+        )
+
     def load_weights_from_tensors(
         self, model: Any, tensors: TensorStream, format: Format, *, skip_mismatch: bool
     ) -> None:

@@ -22,7 +22,7 @@ def run_child(
         [sys.executable, str(here / script), str(folder)],
         env={
             **os.environ,
-            "PYTHONPATH": str(here.parent),
+            "PYTHONPATH": os.pathsep.join([str(here.parent), os.environ.get("PYTHONPATH", "")]),
             "KERAS_BACKEND": "tensorflow",
             "TF_CPP_MIN_LOG_LEVEL": "3",
             "CUDA_VISIBLE_DEVICES": "",
