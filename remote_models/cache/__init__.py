@@ -8,6 +8,6 @@ is noticed), a lock only saves work, and any file here may be deleted at any mom
 
 from remote_models.cache._cache import Cache, NoCache, open_cache
 from remote_models.cache._entries import CacheEntry
-from remote_models.cache._settings import CacheSettings, parse_size
+from remote_models.cache._settings import CacheSettings
 
-__all__ = ["Cache", "CacheEntry", "CacheSettings", "NoCache", "open_cache", "parse_size"]
+__all__ = ["Cache", "CacheEntry", "CacheSettings", "NoCache", "open_cache"]

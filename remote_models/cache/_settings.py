@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from remote_models.errors import ArgumentError
+from remote_models._size import parse_size
 
-__all__ = ["CacheSettings", "parse_size"]
+__all__ = ["CacheSettings"]
 
 _DIRECTORY = "REMOTE_MODELS_CACHE"
 
@@ -20,8 +19,6 @@ _OFF = ("off", "0")
 
 _DEFAULT_MAX_SIZE = 10 * 1000**3
 """A few models of the size for which a download is slow, and little on today's disks."""
-
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,23 +73,3 @@ def _users_own() -> str | None:
     except RuntimeError:  # no home directory; older releases return what is no path
         return None
     return directory if os.path.isabs(directory) else None
-
-
-def parse_size(text: str, where: str) -> int:
-    """Return the bytes that a text such as ``10GB``, ``1.5 GiB`` or ``4096`` means.
-
-    Args:
-        text: A number, and a unit of powers of 1000 (``kB``) or of 1024 (``KiB``).
-        where: What holds the text, for the error.
-
-    Raises:
-        ArgumentError: it means nothing.
-    """
-    match = _SIZE.fullmatch(text.strip())
-    if match is None or (match[3] and not match[2]):
-        raise ArgumentError(
-            "not a size", where=where, expected="as in 10GB or 512MiB", found=repr(text)
-        )
-    base = 1024 if match[3] else 1000
-    factor = base ** ("", "k", "m", "g", "t").index(match[2].lower())
-    return int(match[1]) * factor if match[1].isdigit() else int(float(match[1]) * factor)

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from remote_models._progress_bar import format_size
-from remote_models.cache import Cache, CacheEntry, CacheSettings, NoCache, open_cache, parse_size
+from remote_models._size import parse_size
+from remote_models.cache import Cache, CacheEntry, CacheSettings, NoCache, open_cache
 from remote_models.cli._exit_codes import INTEGRITY, NOT_FOUND, OK
 from remote_models.cli._output import counted, print_errors, print_json, print_line
 

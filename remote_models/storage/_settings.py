@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from remote_models._size import parse_size
 from remote_models.errors import ArgumentError
 from remote_models.storage._retry import RetryPolicy
 
@@ -17,9 +17,9 @@ _MIN_PART = 8 * 1024 * 1024
 
 _MAX_PARTS = 10_000
 
-_UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30}
+_CONCURRENCY = "REMOTE_MODELS_MAX_CONCURRENCY"
 
-_SIZE = re.compile(r"(\d+)\s*([kmg]?i?)b?", re.IGNORECASE)
+_BUDGET = "REMOTE_MODELS_MEMORY_BUDGET"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,23 +88,27 @@ class TransferSettings:
         Raises:
             ArgumentError: a variable holds something else.
         """
-        concurrency = environ.get("REMOTE_MODELS_MAX_CONCURRENCY")
-        budget = environ.get("REMOTE_MODELS_MEMORY_BUDGET")
+        budget = environ.get(_BUDGET)
+        concurrency = environ.get(_CONCURRENCY)
+        defaults = cls()
         return cls(
-            max_concurrency=_parse(concurrency, "REMOTE_MODELS_MAX_CONCURRENCY", "16")
+            max_concurrency=_parse(concurrency, _CONCURRENCY, int)
             if concurrency
-            else cls().max_concurrency,
-            memory_budget=_parse(budget, "REMOTE_MODELS_MEMORY_BUDGET", "128MiB")
+            else defaults.max_concurrency,
+            memory_budget=_parse(budget, _BUDGET, lambda text: parse_size(text, _BUDGET))
             if budget
-            else cls().memory_budget,
+            else defaults.memory_budget,
         )
 
 
-def _parse(text: str, where: str, example: str) -> int:
-    match = _SIZE.fullmatch(text.strip())
-    value = int(match[1]) * _UNITS.get(match[2].lower(), 0) if match else 0
-    if value < 1:
+def _parse(text: str, where: str, read: Callable[[str], int]) -> int:
+    try:
+        number = read(text)
+    except ValueError as error:
         raise ArgumentError(
-            "not a positive number", where=where, expected=f"as in {example}", found=repr(text)
-        )
-    return value
+            "not a positive number", where=where, expected="as in 16 or, of bytes, 128MiB",
+            found=repr(text),
+        ) from error  # fmt: skip
+    if number < 1:
+        raise ArgumentError("not a positive number", where=where, found=repr(text))
+    return number

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remote_models.cache import CacheSettings, parse_size
+from remote_models._size import parse_size
+from remote_models.cache import CacheSettings
 from remote_models.errors import ArgumentError
 
 

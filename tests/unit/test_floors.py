@@ -19,7 +19,7 @@ PACKAGE = "remote_models"
 
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({
-        "_fields", "_strict_json", "_tensor_table", "_version",
+        "_fields", "_size", "_strict_json", "_tensor_table", "_version",
         "digest", "documents", "errors", "manifest", "tensor_hashing", "tensors",
     }),
     frozenset({"cache", "storage"}),
@@ -33,6 +33,7 @@ FLOORS: tuple[frozenset[str], ...] = (
 
 NEIGHBOURS: Mapping[str, frozenset[str]] = {
     "_fields": frozenset({"errors"}),
+    "_size": frozenset({"errors"}),
     "_strict_json": frozenset({"_fields", "errors"}),
     "_tensor_table": frozenset({"_fields", "documents", "errors", "tensors"}),
     "digest": frozenset({"errors"}),
