@@ -99,16 +99,14 @@ def architecture_of_tf_keras_is_refused(base: str) -> None:
 
 
 @scenario("memory")
-def exported_graph_is_no_keras_model(base: str) -> None:
+def exported_graph_predicts(base: str) -> None:
     url = pushed(KERAS3 / "exported", base)
-    loads: list[Callable[[], Any]] = [
-        lambda: rm.load_model(url),
-        lambda: rm.load_weights(fresh(), url),
-    ]
-    for load in loads:
-        with pytest.raises(FormatError, match=r"tf\.saved_model\.load") as caught:
-            load()
-        assert not isinstance(caught.value, GenerationError)
+    model = rm.load_model(url)
+    assert not model.trainable
+    assert model.predict(np.ones((5, 3), "float32"), verbose=0).shape == (5, 2)
+    with pytest.raises(FormatError, match=r"tf\.saved_model\.load") as caught:
+        rm.load_weights(fresh(), url)
+    assert not isinstance(caught.value, GenerationError)
 
 
 @scenario("memory")
