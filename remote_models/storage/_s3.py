@@ -177,7 +177,8 @@ class S3StagedFile(StagedFile):
         self._address = {"Bucket": bucket, "Key": key}
         # Some stores (Cloudflare R2) want all parts but the last to be equally long.
         self._part_size = transfer.part_size(size)
-        self._parallel = transfer.parts_at_once(self._part_size)
+        # Twice: a request that is being sent was measured to hold its part once more.
+        self._parallel = transfer.parts_at_once(2 * self._part_size, besides=0)
         self._multipart = size > self._part_size
         self._buffer = io.BytesIO()
         self._upload_id: str | None = None
