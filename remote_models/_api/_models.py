@@ -69,9 +69,10 @@ def save_model(
         overwrite: If false, the store itself refuses when something is there.
         save_format: ``"tf"``, ``"h5"`` or ``"keras"``, whatever the name.
         include_optimizer: Whether the optimizer's state is kept.
-        signatures: For a SavedModel, as ``tf.saved_model.save`` takes them.
-        save_traces: For a SavedModel, whether to trace each layer, so that custom
-            layers can be revived without their class.
+        signatures: For a SavedModel, as ``tf.saved_model.save`` takes them. By default
+            ``serving_default`` runs the model on a batch of any size.
+        save_traces: For a SavedModel of tf_keras, whether to trace each layer, so that
+            custom layers can be revived without their class.
         metadata: A JSON object of your own for the manifest (step, metrics, commit).
         storage_options: Arguments for the fsspec filesystem, as in pandas. Without
             them credentials and endpoints come from where boto and gcsfs look.
@@ -143,15 +144,16 @@ def load_model(
     """Load a whole model, whatever its format.
 
     Every byte is compared with the manifest before a framework sees it. What Keras 3
-    saved as ``.keras`` or ``.h5`` goes straight into the variables, without a copy on
-    disk and without running initialisers; everything else is copied to the temporary
-    directory first. An artifact without a manifest is loaded with an
+    saved goes straight into the variables, without a copy on disk and without running
+    initialisers; everything else, and what holds vocabularies, is copied to the
+    temporary directory first. An artifact without a manifest is loaded with an
     :class:`UnverifiedModelWarning`.
 
     Args:
         url: Where it was saved.
         custom_objects: Names to classes or functions that the model uses. A
-            SavedModel loads without them too, revived from its graph.
+            SavedModel loads without them too, revived from its graph: by Keras 3 for
+            inference only, and with an :class:`InferenceOnlyWarning`.
         compile: Whether to compile it as it was when saved.
         safe_mode: Whether Keras refuses to deserialise lambdas.
         manifest_digest: ``sha256:<hex>``: load exactly this artifact or nothing.
