@@ -199,7 +199,10 @@ def compiled_cases(keras: Any) -> dict[str, Callable[[], Model]]:
                 [L.Input((4,)), L.Dense(3, activation="tanh"), L.BatchNormalization(), L.Dense(1)]
             )
             model.compile(
-                optimizer() if callable(optimizer) else optimizer, loss, metrics=metrics or ["mae"]
+                optimizer() if callable(optimizer) else optimizer,
+                loss,
+                metrics=metrics or ["mae"],
+                run_eagerly=True,  # a few steps are quicker so
             )
             return model
 

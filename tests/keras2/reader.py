@@ -1,6 +1,6 @@
 """Run with Keras 3: load what ``writer.py`` saved, and compare what the models make of it.
 
-``reader.py FOLDER``. Prints one JSON object per file.
+``reader.py FOLDER...``. Prints one JSON object per file.
 """
 
 from __future__ import annotations
@@ -21,21 +21,18 @@ from remote_models.errors import RemoteModelsError
 CLOSE = 1e-5
 
 
-def differences(made: list[Any], expected: list[Any]) -> float:
+def difference(made: Any, expected: Any) -> float:
     """Return the largest difference, relative where values are above one."""
-    worst = 0.0
-    for left, right in zip(made, expected, strict=True):
-        if left.shape != right.shape:
-            return float("inf")
-        gap = np.abs(left.astype("float64") - right.astype("float64"))
-        worst = max(worst, float(np.max(gap / np.maximum(1.0, np.abs(right)), initial=0.0)))
-    return worst
+    if made.shape != expected.shape:
+        return float("inf")
+    gap = np.abs(made.astype("float64") - expected.astype("float64"))
+    return float(np.max(gap / np.maximum(1.0, np.abs(expected)), initial=0.0))
 
 
 def compare(path: Path, about: dict[str, Any]) -> dict[str, Any]:
     with np.load(path.parent / "data.npz") as data:
-        inputs = [data[key] for key in sorted(data) if key[0] == "x"]
-        outputs = [data[key] for key in sorted(data) if key[0] == "y"]
+        inputs = [data[f"x{i}"] for i in range(sum(key[0] == "x" for key in data))]
+        outputs = [data[f"y{i}"] for i in range(len(about["outputs"]))]
         loss = data.get("loss")
     keras.backend.clear_session()
     keras.utils.set_random_seed(1)
@@ -44,8 +41,13 @@ def compare(path: Path, about: dict[str, Any]) -> dict[str, Any]:
     if about["inputs"]:
         given = dict(zip(about["inputs"], inputs, strict=True))
     made = keras.tree.flatten(model(given, training=False))
+    gaps = [
+        difference(keras.ops.convert_to_numpy(left), right)
+        for left, right in zip(made, outputs, strict=True)
+    ]
     found: dict[str, Any] = {
-        "difference": differences([keras.ops.convert_to_numpy(each) for each in made], outputs),
+        "difference": max(gaps),
+        "wrong": [name for name, gap in zip(about["outputs"], gaps, strict=True) if gap > CLOSE],
         "names": missing_names(model, about["layers"]),
         "trainable": [
             list(each.shape) for layer in model.layers for each in layer.trainable_weights
@@ -54,6 +56,7 @@ def compare(path: Path, about: dict[str, Any]) -> dict[str, Any]:
     }
     if loss is not None:
         target = np.ones((2, 1), "float32")
+        model.run_eagerly = True  # a few steps are quicker so
         ours = [float(np.asarray(model.train_on_batch(given, target)[0])) for _ in loss]
         found["loss"] = float(np.max(np.abs(ours - loss)))
     return found
@@ -81,6 +84,7 @@ def results(folder: Path) -> Iterator[dict[str, Any]]:
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore", rm.UnverifiedModelWarning)
-    for each in results(Path(sys.argv[1])):
-        print(json.dumps(each), flush=True)
+    for folder in sys.argv[1:]:
+        for each in results(Path(folder)):
+            print(json.dumps(each), flush=True)
     print(json.dumps({"case": "tensorflow", "imported": "tensorflow" in sys.modules}))

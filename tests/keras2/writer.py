@@ -1,6 +1,6 @@
 """Run with tf_keras: save the cases into a folder, with inputs and what the models made of them.
 
-``writer.py FOLDER FORMAT... CASE...``, a case by a part of its name. Prints one JSON object
+``writer.py FOLDER FORMAT... CASE... [-- FOLDER...]``, a case by a part of its name. Prints one JSON object
 per case; waits for a line of input before the next one if ``step`` is among the cases.
 """
 
@@ -22,19 +22,46 @@ from keras2.model_cases import compiled_cases, model_cases, operation_cases
 
 TARGET = np.ones((2, 1), "float32")
 
+ONLY_KERAS_2 = ("layer LocallyConnected1D", "layer LocallyConnected2D",
+                "layer RandomFourierFeatures", "layer RandomHeight",
+                "layer RandomWidth")  # fmt: skip
+
 ENDS = {"h5": "model.h5", "keras": "model.keras", "tf": "model"}
 
 
 def makers() -> dict[str, Callable[[], Any]]:
     """Return the makers of all models by the names of their cases."""
     layers = layer_cases(keras)
+    alone = {f"layer {name}": _maker(case) for name, case in layers.items()}
+    functions = operation_cases(keras, tf)
     return {
-        **{f"layer {name}": _maker(case) for name, case in layers.items()},
+        "all layers": _together({name: alone[name] for name in alone if name not in ONLY_KERAS_2}),
+        "all functions": _together(functions),
+        **alone,
         **model_cases(keras),
-        **operation_cases(keras, tf),
+        **functions,
         **compiled_cases(keras),
         **application_cases(keras),
     }
+
+
+def _together(cases: dict[str, Callable[[], Any]]) -> Callable[[], Any]:
+    """Return the maker of one model of many cases side by side: much quicker than one by one."""
+
+    def make() -> Any:
+        models = [model for maker in cases.values() if (model := _attempt(maker)) is not None]
+        inputs = [each for model in models for each in tf.nest.flatten(model.input)]
+        outputs = [each for model in models for each in tf.nest.flatten(model.output)]
+        return keras.Model(inputs, outputs)
+
+    return make
+
+
+def _attempt(make: Callable[[], Any]) -> Any:
+    try:
+        return make()
+    except TypeError:  # some versions of tf_keras cannot make some of their own layers
+        return None
 
 
 def _maker(case: Any) -> Callable[[], Any]:
@@ -112,6 +139,7 @@ def describe(
     np.savez(folder / "data.npz", **arrays)
     names = {
         "layers": [layer.name for layer in model.layers],
+        "outputs": [each.name for each in tf.nest.flatten(model.output)],
         "inputs": sorted(inputs) if isinstance(inputs, dict) else [],
         "trainable": [
             list(each.shape) for layer in model.layers for each in layer.trainable_weights
@@ -156,4 +184,8 @@ def main(folder: Path, arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2:])
+    words = sys.argv[1:]
+    while words:  # several folders are quicker than several processes
+        end = words.index("--") if "--" in words else len(words)
+        main(Path(words[0]), words[1:end])
+        words = words[end + 1 :]
