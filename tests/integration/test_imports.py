@@ -84,8 +84,21 @@ def importers(*packages: str) -> set[str]:
     return found
 
 
-def test_only_the_tf_keras_room_imports_tensorflow() -> None:
-    assert importers("tensorflow", "tf_keras") == set(KERAS3_PATH)
+GRAPHS = ["frameworks/_graph_model.py", "frameworks/_keras_serving.py"]
+"""Keras 3 on TensorFlow alone, or on JAX to save a SavedModel."""
+
+IN_FUNCTIONS = "frameworks/_keras_saved_model.py"
+"""Saves with TensorFlow, loads without."""
+
+
+def test_only_what_needs_it_imports_tensorflow() -> None:
+    assert importers("tensorflow", "tf_keras") == {*KERAS3_PATH, *GRAPHS, IN_FUNCTIONS}
+    tree = ast.parse((PACKAGE / IN_FUNCTIONS).read_text())
+    names = {
+        alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names
+    }
+    assert "keras" in names
+    assert "tensorflow" not in names
 
 
 def test_keras_is_imported_by_frameworks_only() -> None:
@@ -97,9 +110,9 @@ ALLOWED = {"callbacks.py"}
 """Callbacks are objects of Keras; the module is imported by those who use them."""
 
 
-@pytest.mark.parametrize("module", KERAS3_PATH)
-def test_keras3_does_not_reach_the_tf_keras_room(module: str) -> None:
-    """No module but the choice of a framework, inside a function, leads there."""
+@pytest.mark.parametrize("module", [*KERAS3_PATH, *GRAPHS])
+def test_keras3_does_not_reach_what_imports_tensorflow(module: str) -> None:
+    """No module but tf_keras' own leads there, except inside a function."""
     name = module.removesuffix(".py").rpartition("/")[2]
     for path in PACKAGE.rglob("*.py"):
         tree = ast.parse(path.read_text())
