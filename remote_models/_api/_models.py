@@ -29,6 +29,7 @@ from remote_models._api._translating import (
 )
 from remote_models._progress_bar import progress_callback
 from remote_models.errors import ArgumentError, FormatError
+from remote_models.formats import Format
 from remote_models.frameworks import SaveOptions, choose_framework, framework_of
 from remote_models.manifest import Manifest
 from remote_models.publishing import local_files
@@ -158,8 +159,8 @@ def load_model(
         safe_mode: Whether Keras refuses to deserialise lambdas.
         manifest_digest: ``sha256:<hex>``: load exactly this artifact or nothing.
         manifest_url: As in :func:`open_model`.
-        framework: ``"keras"`` or ``"tf_keras"``. By default the one that this
-            process has imported already, else the one that wrote the model.
+        framework: ``"keras"`` or ``"tf_keras"``. By default the one that wrote the
+            model; Keras 3 for both if the process has imported only that.
         storage_options: Arguments for the fsspec filesystem, as in pandas.
         transfer: As in :func:`open_model`.
         progress: As in :func:`save_model`; a lazy load shows nothing.
@@ -233,7 +234,10 @@ def load_model(
                 where=str(artifact.location),
                 hint=other_verb(what.format),
             )
-        chosen = choose_framework(what.generation, framework)
+        # A program of TensorFlow alone: Keras 3 can run it.
+        is_program = what.format is Format.SAVED_MODEL and not what.has_keras_metadata
+        generation = STREAMED_GENERATION if is_program else what.generation
+        chosen = choose_framework(generation, framework)
         model = chosen.load_model(
             artifact.path,
             what,

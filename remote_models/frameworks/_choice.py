@@ -37,10 +37,11 @@ def framework_of(model: Any) -> Framework:
 def choose_framework(generation: int | None, name: str | None) -> Framework:
     """Return the framework to load an artifact with.
 
-    It is the one called ``name`` if there is a name; else the one that this process
-    has imported already (``tf_keras`` before ``keras``, since TensorFlow imports
-    Keras 3 by itself); else the one that wrote the artifact; else the one that is
-    installed.
+    It is the one called ``name`` if there is a name; else the one that wrote the
+    artifact, unless this process has imported only Keras 3, which opens what Keras 2
+    wrote, too; else, where nobody knows who wrote it, the one that has been imported
+    (``tf_keras`` before ``keras``, since TensorFlow imports Keras 3 by itself); else
+    the one that is installed.
 
     Raises:
         ArgumentError: ``name`` is no framework.
@@ -53,10 +54,10 @@ def choose_framework(generation: int | None, name: str | None) -> Framework:
                 found=repr(name),
             )  # fmt: skip
         return _framework(name)
-    for imported in ("tf_keras", "keras"):
-        if imported in sys.modules:
-            return _framework(imported)
+    imported = [each for each in ("tf_keras", "keras") if each in sys.modules]
     wanted = _BY_GENERATION.get(generation or 3, "keras")
+    if generation is None or (wanted == "tf_keras" and imported == ["keras"]):
+        wanted = (*imported, wanted)[0]
     for candidate in (wanted, *_NAMES):
         if _is_installed(candidate):
             return _framework(candidate)
