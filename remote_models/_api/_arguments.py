@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import PurePosixPath
 from typing import Any
 
 from remote_models.errors import ArgumentError
@@ -34,6 +35,14 @@ _WEIGHTS_FORMATS = {
 
 _HDF5_SUFFIXES = (".h5", ".hdf5")
 
+_KNOWN_SUFFIXES = (".keras", *_HDF5_SUFFIXES)
+
+_FOREIGN_SUFFIXES = {
+    ".ckpt", ".csv", ".gz", ".npy", ".npz", ".onnx", ".pb", ".pkl", ".pt", ".pth",
+    ".safetensors", ".tar", ".tflite", ".txt", ".zip",
+}  # fmt: skip
+"""Names that promise a file of another kind, where a directory would come."""
+
 
 def model_format(location: Location, save_format: str | None) -> Format:
     """Return the format to save a whole model in.
@@ -55,7 +64,10 @@ def model_format(location: Location, save_format: str | None) -> Format:
             )
     if name.endswith(".keras"):
         return Format.KERAS
-    return Format.H5 if name.endswith(_HDF5_SUFFIXES) else Format.SAVED_MODEL
+    if name.endswith(_HDF5_SUFFIXES):
+        return Format.H5
+    _refuse_mistaken_suffix(location)
+    return Format.SAVED_MODEL
 
 
 def weights_format(location: Location, save_format: str | None, *, sharded: bool) -> Format:
@@ -77,9 +89,9 @@ def weights_format(location: Location, save_format: str | None, *, sharded: bool
         return _by_word(_WEIGHTS_FORMATS, save_format)
     if name.endswith(".weights.json"):
         raise ArgumentError(
-            "sharded weights need a size for the shards",
+            "sharded weights, which Keras 3 writes, need a size for the shards",
             where=str(location),
-            hint="Pass max_shard_size= in GiB",
+            hint="Pass max_shard_size= in GiB, or end the name in .weights.h5",
         )
     if name.endswith(".keras"):
         raise ArgumentError(
@@ -90,6 +102,20 @@ def weights_format(location: Location, save_format: str | None, *, sharded: bool
     if name.endswith(".weights.h5"):
         return Format.KERAS_WEIGHTS
     return Format.H5_WEIGHTS if name.endswith(_HDF5_SUFFIXES) else Format.CHECKPOINT
+
+
+def _refuse_mistaken_suffix(location: Location) -> None:
+    import difflib
+
+    suffix = PurePosixPath(location.name.lower()).suffix
+    near = difflib.get_close_matches(suffix, _KNOWN_SUFFIXES, n=1, cutoff=0.7)
+    if near or suffix in _FOREIGN_SUFFIXES:
+        raise ArgumentError(
+            f"the extension {suffix} is none of a model's, and a SavedModel is a directory",
+            where=str(location),
+            expected=" or ".join(near or _KNOWN_SUFFIXES),
+            hint="Change the name, or pass save_format='tf' if you mean it",
+        )
 
 
 def _by_word(formats: Mapping[str, Format], word: str) -> Format:

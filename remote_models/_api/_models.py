@@ -127,6 +127,10 @@ def save_model(
         )
 
 
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and value >= 0
+
+
 def load_model(
     url: URL,
     *,
@@ -185,8 +189,11 @@ def load_model(
     """
     if prefetch and not lazy:
         raise ArgumentError("only a lazy load reads ahead", where="prefetch", found=prefetch)
-    if prefetch < 0:
-        raise ArgumentError("a number of layers", where="prefetch", found=prefetch)
+    if not _is_count(prefetch):
+        raise ArgumentError(
+            "not a number of layers", where="prefetch", expected="True, False or an integer",
+            found=repr(prefetch),
+        )  # fmt: skip
     remote = open_model(
         url,
         manifest_digest=manifest_digest,

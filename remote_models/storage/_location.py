@@ -53,14 +53,20 @@ class Location:
             storage_options: As pandas has it: passed to the fsspec filesystem.
 
         Raises:
-            ArgumentError: ``url`` is empty, of another type, chained (``a::b``),
-                a bucket with a password before it, or a URL that ``pathlib`` has
-                mangled (``s3:/bucket``).
+            ArgumentError: ``storage_options`` is no mapping, or ``url`` is empty, of
+                another type, chained (``a::b``), a bucket with a password before it, or
+                a URL that ``pathlib`` has mangled (``s3:/bucket``).
         """
         text: object = os.fspath(url) if isinstance(url, os.PathLike) else url
         if not isinstance(text, str) or not text:
             raise ArgumentError(
                 "not a URL", where="url", expected="a URL or a path", found=repr(url)
+            )
+        if storage_options is not None and not isinstance(storage_options, Mapping):
+            raise ArgumentError(
+                "not a mapping of options",
+                where="storage_options",
+                found=type(storage_options).__name__,
             )
         _refuse_malformed(text)
         match = _SCHEME.fullmatch(text)

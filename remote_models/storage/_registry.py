@@ -61,6 +61,11 @@ def open_store(location: Location, transfer: TransferSettings | None = None) -> 
         StoreUnavailableError: credentials cannot be checked, or a server that must
             be asked at once does not answer.
     """
+    if transfer is not None and not isinstance(transfer, TransferSettings):
+        raise ArgumentError(
+            "not TransferSettings", where="transfer", found=repr(transfer),
+            hint="Pass transfer=remote_models.TransferSettings(max_concurrency=…)",
+        )  # fmt: skip
     store = _open_client(location)
     store.transfer = transfer or TransferSettings.from_environment(os.environ)
     return store

@@ -57,7 +57,10 @@ class TransferSettings:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ArgumentError(
-                    "not a positive integer", where=f"TransferSettings.{name}", found=repr(value)
+                    "not a positive integer",
+                    where=f"TransferSettings.{name}",
+                    expected="a number" if name == "max_concurrency" else "a number of bytes",
+                    found=repr(value),
                 )
 
     @property
