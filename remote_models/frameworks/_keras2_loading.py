@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,10 @@ __all__ = ["build_translated", "load_translated"]
 _UNFIT = (TypeError, ValueError, KeyError, AttributeError, IndexError, RuntimeError,
           NotImplementedError, ImportError)  # fmt: skip
 """What Keras raises for a configuration that it cannot make a model of."""
+
+
+_FRAMES_PER_LAYER = 3
+"""Calls inside calls of Keras for each layer behind another; ResNetRS420 has 1,500 layers."""
 
 
 @keras.saving.register_keras_serializable("remote_models")  # type: ignore[untyped-decorator]
@@ -104,7 +110,7 @@ def build_translated(
     translated = translate_architecture(architecture, custom=custom, url=tensors.where)
     training = translated.pop("compile_config", None)
     with keras.saving.custom_object_scope(dict(custom_objects or {})):
-        with LoadingScope():
+        with LoadingScope(), _deep_graphs(translated):
             try:
                 model = saving_lib._model_from_config(  # noqa: SLF001 - see the module
                     json.dumps(translated), dict(custom_objects or {}), False, safe_mode
@@ -121,6 +127,18 @@ def build_translated(
             load_optimizer(model, tensors, weights)
             _restore_product(model.optimizer)
     return model
+
+
+@contextmanager
+def _deep_graphs(translated: Mapping[str, Any]) -> Iterator[None]:
+    """Let Keras go through a graph as deep as it has layers, which it does by recursion."""
+    before = sys.getrecursionlimit()
+    layers = translated["config"].get("layers", ())
+    sys.setrecursionlimit(max(before, _FRAMES_PER_LAYER * len(layers)))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 def _restore_product(optimizer: Any) -> None:

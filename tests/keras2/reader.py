@@ -16,17 +16,10 @@ import keras
 import numpy as np
 
 import remote_models as rm
+from keras2.differences import difference
 from remote_models.errors import RemoteModelsError
 
 CLOSE = 1e-5
-
-
-def difference(made: Any, expected: Any) -> float:
-    """Return the largest difference, relative where values are above one."""
-    if made.shape != expected.shape:
-        return float("inf")
-    gap = np.abs(made.astype("float64") - expected.astype("float64"))
-    return float(np.max(gap / np.maximum(1.0, np.abs(expected)), initial=0.0))
 
 
 def compare(path: Path, about: dict[str, Any]) -> dict[str, Any]:
@@ -47,6 +40,7 @@ def compare(path: Path, about: dict[str, Any]) -> dict[str, Any]:
     ]
     found: dict[str, Any] = {
         "difference": max(gaps),
+        "rounding": about["rounding"],
         "wrong": [name for name, gap in zip(about["outputs"], gaps, strict=True) if gap > CLOSE],
         "names": missing_names(model, about["layers"]),
         "trainable": [
