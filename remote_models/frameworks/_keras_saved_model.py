@@ -27,7 +27,12 @@ from remote_models.formats.indexing import parse_architecture
 from remote_models.formats.streaming import CONFIG, METADATA
 from remote_models.frameworks._framework import InferenceOnlyWarning, UnknownClassError
 from remote_models.frameworks._keras_saving import model_documents
-from remote_models.frameworks._keras_state import Keras3AssetFolder, StateGroup, record_state
+from remote_models.frameworks._keras_state import (
+    HeldValue,
+    Keras3AssetFolder,
+    StateGroup,
+    record_state,
+)
 from remote_models.frameworks._keras_streaming import build_and_load, load_state
 from remote_models.frameworks._missing_classes import missing_classes
 from remote_models.frameworks._state_stream import state_in_folder
@@ -124,7 +129,8 @@ class _SavedState:
         self._others = 0
         for group in groups:
             for key, value in group.values.items():
-                self._add(f"{group.path}/{key}", value)
+                stored = value.variable if isinstance(value, HeldValue) else value
+                self._add(f"{group.path}/{key}", stored)
 
     def add_serving_graph(self, model: Any) -> Mapping[str, Any]:
         """Trace the model, and return its signature."""

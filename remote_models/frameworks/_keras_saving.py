@@ -30,6 +30,7 @@ from remote_models.formats.streaming import (
 )
 from remote_models.frameworks._h5_optimizer import keeping_compile_config
 from remote_models.frameworks._keras_state import (
+    HeldValue,
     Keras3AssetFolder,
     StateGroup,
     record_state,
@@ -112,7 +113,7 @@ def _lay_out(groups: Sequence[StateGroup]) -> StreamedFile:
 
 
 def _by_path(variables: Sequence[Any]) -> list[DelayedTensor]:
-    return [_delayed(variable.path, variable) for variable in variables]
+    return [_delayed(variable.path, HeldValue.of(variable)) for variable in variables]
 
 
 def _own_variables(model: Any) -> list[Any]:
@@ -120,26 +121,12 @@ def _own_variables(model: Any) -> list[Any]:
     return variables
 
 
-def _delayed(name: str, value: Any) -> DelayedTensor:
+def _delayed(name: str, value: HeldValue | np.ndarray[Any, Any]) -> DelayedTensor:
     if isinstance(value, np.ndarray):
         return DelayedTensor(name=name, dtype=value.dtype, shape=value.shape, read=lambda: value)
-    return DelayedTensor(
-        name=name,
-        # Keras imports ml_dtypes, which adds bfloat16 and others to NumPy.
-        dtype=np.dtype(keras.backend.standardize_dtype(value.dtype)),
-        shape=tuple(value.shape),
-        read=lambda: _to_numpy(value),
-    )
-
-
-def _to_numpy(variable: Any) -> np.ndarray[Any, Any]:
-    """Return the values of a variable, without a copy where the backend gives them so."""
-    value = variable.value
-    if keras.backend.backend() == "tensorflow" and hasattr(value, "read_value"):
-        # TensorFlow copies a tensor before it writes to one that somebody looks at.
-        return np.asarray(value.read_value())
-    array: np.ndarray[Any, Any] = keras.ops.convert_to_numpy(variable)
-    return array
+    # Keras imports ml_dtypes, which adds bfloat16 and others to NumPy.
+    dtype = np.dtype(value.dtype)
+    return DelayedTensor(name=name, dtype=dtype, shape=value.shape, read=value.to_numpy)
 
 
 def _to_attribute(value: Any) -> str | bytes:

@@ -13,11 +13,60 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 from keras.src.saving import saving_lib
 
 from remote_models.frameworks._asset_folder import AssetFolder
 
-__all__ = ["Keras3AssetFolder", "StateGroup", "record_state", "variable_paths"]
+__all__ = ["HeldValue", "Keras3AssetFolder", "StateGroup", "record_state", "variable_paths"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HeldValue:
+    """The value that a variable has at this moment, whatever is assigned to it later.
+
+    A layer may change its variables for the occasion and change them back. TensorFlow
+    copies a tensor before it writes to one that somebody holds, and JAX never writes to
+    one: there this costs nothing. Others get a copy.
+
+    Attributes:
+        variable: The variable.
+        value: Its value, as the backend has it.
+    """
+
+    variable: Any
+    value: Any
+
+    @classmethod
+    def of(cls, variable: Any) -> HeldValue:
+        """Hold the value of a variable."""
+        value = variable.value
+        if keras.backend.backend() == "tensorflow" and hasattr(value, "read_value"):
+            value = value.read_value()
+        elif keras.backend.backend() not in ("tensorflow", "jax"):
+            value = np.array(keras.ops.convert_to_numpy(variable))
+        return cls(variable=variable, value=value)
+
+    @property
+    def path(self) -> str:
+        """Keras' name of the variable."""
+        path: str = self.variable.path
+        return path
+
+    @property
+    def dtype(self) -> str:
+        """The name of the variable's dtype."""
+        dtype: str = keras.backend.standardize_dtype(self.variable.dtype)
+        return dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The variable's shape."""
+        return tuple(self.variable.shape)
+
+    def to_numpy(self) -> np.ndarray[Any, Any]:
+        """Return the value as an array, without a copy where the backend gives it so."""
+        return np.asarray(self.value)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,7 +76,7 @@ class StateGroup:
     Attributes:
         path: The group's path, as in ``layers/dense/vars``.
         attributes: The group's attributes; one with any is there even if it holds nothing.
-        values: Variables and NumPy arrays by their keys.
+        values: Values of variables, and NumPy arrays, by their keys.
         owner: The optimizer that stores them, if it is one.
     """
 
@@ -64,9 +113,7 @@ def variable_paths(groups: Sequence[StateGroup]) -> Mapping[str, str]:
 
 
 def _paths_in(group: StateGroup) -> Mapping[str, str]:
-    paths = {
-        key: value.path for key, value in group.values.items() if isinstance(value, keras.Variable)
-    }
+    paths = {key: value.path for key, value in group.values.items() if isinstance(value, HeldValue)}
     variables = getattr(group.owner, "variables", ())
     if not paths and len(variables) == len(group.values):
         # One that stores arrays of its own making, in the order of its variables.
@@ -99,10 +146,12 @@ class _RecordingStore(saving_lib.H5IOStore):  # type: ignore[misc]  # Keras ship
         return owner if isinstance(owner, keras.optimizers.Optimizer) else None
 
     def __setitem__(self, key: str, value: Any) -> None:
+        variable = value
         if not isinstance(value, keras.Variable):
             variable = self._variable_behind(key, value)
-            value = keras.ops.convert_to_numpy(value) if variable is None else variable
-        self.groups[-1].values[key] = value
+        self.groups[-1].values[key] = (
+            keras.ops.convert_to_numpy(value) if variable is None else HeldValue.of(variable)
+        )
 
     def _variable_behind(self, key: str, value: Any) -> Any | None:
         """Return the variable of which an optimizer has handed over a copy.
@@ -123,7 +172,8 @@ class _RecordingStore(saving_lib.H5IOStore):  # type: ignore[misc]  # Keras ship
     # A layer may look at what it has stored.
 
     def __getitem__(self, key: str) -> Any:
-        return keras.ops.convert_to_numpy(self.groups[-1].values[key])
+        value = self.groups[-1].values[key]
+        return value.to_numpy() if isinstance(value, HeldValue) else value
 
     def __delitem__(self, key: str) -> None:
         del self.groups[-1].values[key]

@@ -153,7 +153,8 @@ def load_state(model: Any, tensors: TensorStream, *, skip_mismatch: bool) -> Non
         RemoteModelsError: reading a tensor failed.
         ValueError: the model and the tensors do not fit, as Keras says it.
     """
-    _Loading(tensors, skip_mismatch=skip_mismatch).load(model)
+    with ExitStack() as stack:
+        _Loading(tensors, skip_mismatch=skip_mismatch, closing=stack).load(model)
 
 
 class _Loading:
@@ -170,8 +171,9 @@ class _Loading:
         skip_mismatch: bool,
         assets: Path | None = None,
         ahead: ExitStack | None = None,
+        closing: ExitStack | None = None,
     ) -> None:
-        self._store = _TensorStore(tensors, ahead)
+        self._store = _TensorStore(tensors, ahead, closing)
         self._assets = saving_lib.DiskIOStore(str(assets), mode="r") if assets else None
         self._skip_mismatch = skip_mismatch
         self._loaded: set[int] = set()
@@ -221,7 +223,9 @@ class _TensorStore(saving_lib.H5IOStore):  # type: ignore[misc]  # Keras ships n
     """What ``load_own_variables`` reads from: groups of tensors by their keys."""
 
     # The base class would open a file.
-    def __init__(self, tensors: TensorStream, ahead: ExitStack | None) -> None:
+    def __init__(
+        self, tensors: TensorStream, ahead: ExitStack | None, closing: ExitStack | None
+    ) -> None:
         self._groups: dict[str, dict[str, str]] = {}
         self._paths: set[str] = set()
         for key in tensors.keys:
@@ -235,6 +239,7 @@ class _TensorStore(saving_lib.H5IOStore):  # type: ignore[misc]  # Keras ships n
         self._used: set[str] = set()
         self._passed: set[str] = set()
         self._ahead = ahead
+        self._closing = closing
         if ahead is not None:
             self._begin(of_optimizer=False)
 
@@ -295,6 +300,10 @@ class _TensorStore(saving_lib.H5IOStore):  # type: ignore[misc]  # Keras ships n
         stream = self._tensors.read(keys)
         if self._ahead is not None:
             stream = self._ahead.enter_context(ReadAhead(stream))
+        elif self._closing is not None:  # else its threads wait for the garbage collector
+            close = getattr(stream, "close", None)
+            if close is not None:
+                self._closing.callback(close)
         self._streams[of_optimizer] = stream
 
 

@@ -17,6 +17,9 @@ _MIN_PART = 8 * 1024 * 1024
 
 _MAX_PARTS = 10_000
 
+_MAX = 1 << 50
+"""Beyond what any machine has; clients count in 64 bits."""
+
 _CONCURRENCY = "REMOTE_MODELS_MAX_CONCURRENCY"
 
 _BUDGET = "REMOTE_MODELS_MEMORY_BUDGET"
@@ -55,7 +58,7 @@ class TransferSettings:
     def __post_init__(self) -> None:
         for name in ("max_concurrency", "memory_budget", "max_request"):
             value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MAX:
                 raise ArgumentError(
                     "not a positive integer",
                     where=f"TransferSettings.{name}",

@@ -27,6 +27,7 @@ KERAS_3 = {
     "bfloat16": "wkh", "bfloat16_variables": "wk", "loss_scale": "wkh", "normalization": "wkh",
     "vocabulary": "k", "text": "k", "quantized": "wk", "lora": "wk", "without_weights": "wkh",
     "uncompiled": "wkh", "subclassed": "wk", "own_optimizer": "wk", "own_variable": "h",
+    "changed_for_the_save": "wk",
 }  # fmt: skip
 
 KERAS_2 = {
