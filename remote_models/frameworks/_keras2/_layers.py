@@ -85,7 +85,7 @@ class _Required:
 
     def apply(self, config: dict[str, Any], class_name: str, context: Context) -> None:
         if config.get(self.name) is None:
-            raise context.refusal(f"{class_name}: {self.reason}")
+            raise context.refusal(f"{class_name}: {self.reason}", f"{self.name}=None")
 
 
 _Rule = _Dropped | _Renamed | _Filled | _Unlisted | _Required

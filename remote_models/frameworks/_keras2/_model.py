@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from remote_models.errors import GenerationError
 from remote_models.frameworks._keras2._calls import Calls
 from remote_models.frameworks._keras2._context import Context
 from remote_models.frameworks._keras2._decoding import decoded, mapping, text
@@ -24,6 +25,9 @@ from remote_models.frameworks._keras2._operations import is_operation, translate
 from remote_models.frameworks._keras2._training import translate_training
 
 __all__ = ["KERAS_2_FUNCTIONS", "translate_architecture"]
+
+_MALFORMED = (TypeError, ValueError, KeyError, IndexError, AttributeError, RecursionError)
+"""What comes of values that Keras 2 never writes."""
 
 _FUNCTIONAL = ("Functional", "Model", "Network")
 
@@ -46,6 +50,15 @@ def translate_architecture(
             layer, the argument and what to do.
     """
     context = Context(url=url, custom=custom)
+    try:
+        return _translate_all(architecture, context)
+    except GenerationError:
+        raise
+    except _MALFORMED as error:
+        raise context.refusal("the model's configuration is malformed", repr(error)) from error
+
+
+def _translate_all(architecture: Mapping[str, Any], context: Context) -> dict[str, Any]:
     described = without_slashes(decoded(architecture))
     model = _translate(described, context)
     shape = described.get("build_input_shape")
