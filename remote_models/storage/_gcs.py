@@ -218,6 +218,7 @@ class GCSStagedFile(StagedFile):
             self._send()
             made = json.loads(self._answer())
             self._session = None
+            self._check_kept(f"bytes=0-{int(made['size']) - 1}", self._size)
             self._close_sender()
         generation: str | None = made.get("generation")
         return CommittedFile(version=generation, etag=generation)
@@ -275,11 +276,29 @@ class GCSStagedFile(StagedFile):
             )
             self._session = str(headers["Location"])
         content_range = f"bytes {start}-{start + len(chunk) - 1}/{self._size}"
-        _, body = self._gcs.call(
+        headers, body = self._gcs.call(
             "PUT", self._session, headers={"Content-Range": content_range}, data=_Body(chunk)
         )
+        stop = start + len(chunk)
+        if stop < self._size:
+            self._check_kept(headers.get("Range"), stop)
         answer: bytes = body
         return answer
+
+    def _check_kept(self, kept: str | None, stop: int) -> None:
+        """Compare what GCS says it has of the upload with what was sent.
+
+        A chunk may arrive although its answer is lost, and be sent once more by gcsfs
+        ("Performing resumable uploads", section "Status check").
+        """
+        if kept != f"bytes=0-{stop - 1}":
+            raise StorageError(
+                "the store has not kept what was sent",
+                where=f"gs://{self._bucket}/{self._key}",
+                expected=f"bytes=0-{stop - 1}",
+                found=kept,
+                hint="Save again",
+            )
 
     def _close_sender(self) -> None:
         if self._sender is not None:

@@ -54,7 +54,8 @@ class FakeGCS:
                 raise FileNotFoundError(path)
             return {}, b""
         if method == "PUT":
-            return {}, self.put(path, kwargs["headers"]["Content-Range"], kwargs["data"])
+            answer = self.put(path, kwargs["headers"]["Content-Range"], kwargs["data"])
+            return {"Range": self.kept(path)}, answer
         assert path == "https://storage.example/upload/storage/v1/b/bucket/o"
         exclusive = kwargs.get("ifGenerationMatch") == "0"
         if kwargs["uploadType"] == "multipart":
@@ -74,6 +75,10 @@ class FakeGCS:
         self.objects[name] = content[: -len(b"\r\n--" + boundary + b"--")]
         return {"generation": "1"}
 
+    def kept(self, session: str) -> str | None:
+        received = self.sessions[session][2] if session in self.sessions else b""
+        return f"bytes=0-{len(received) - 1}" if received else None
+
     def put(self, session: str, content_range: str, body: io.BytesIO) -> bytes:
         name, exclusive, received = self.sessions[session]
         span, _, total = content_range.removeprefix("bytes ").partition("/")
@@ -88,7 +93,7 @@ class FakeGCS:
         self.refuse_existing(name, exclusive)
         self.objects[name] = bytes(received)
         del self.sessions[session]
-        return b'{"generation": "7"}'
+        return json.dumps({"generation": "7", "size": str(len(received))}).encode()
 
     def refuse_existing(self, name: str, exclusive: bool) -> None:
         if exclusive and name in self.objects:
@@ -98,6 +103,41 @@ class FakeGCS:
 @pytest.fixture
 def gcs() -> FakeGCS:
     return FakeGCS()
+
+
+class ForgetfulGCS(FakeGCS):
+    """Answers as if a chunk had arrived, of which it has kept nothing."""
+
+    def put(self, session: str, content_range: str, body: io.BytesIO) -> bytes:
+        if content_range.startswith("bytes 8388608-"):
+            return b""
+        return super().put(session, content_range, body)
+
+
+class RepeatingGCS(FakeGCS):
+    """Has a chunk twice, as when its answer was lost and the client has sent it again."""
+
+    def kept(self, session: str) -> str | None:
+        received = self.sessions[session][2] if session in self.sessions else bytearray()
+        received += bytes(len(received))
+        return super().kept(session)
+
+
+@pytest.mark.parametrize("server", [ForgetfulGCS, RepeatingGCS])
+def test_what_the_store_has_not_kept_is_not_committed(server: type[FakeGCS]) -> None:
+    gcs = server()
+    gcs.objects["key"] = b"before"
+    file = staged(gcs, SIZE)
+
+    def save() -> None:
+        write(file)
+        file.commit()
+
+    with pytest.raises(StorageError, match=r"gs://bucket/key: .*not kept .*bytes=0-"):
+        save()
+    file.discard()
+    assert gcs.objects == {"key": b"before"}
+    assert gcs.sessions == {}
 
 
 def staged(gcs: FakeGCS, size: int, *, if_absent: bool = False) -> StagedFile:
