@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from remote_models.documents import KERAS_METADATA, MODEL_CONFIG
-from remote_models.errors import IntegrityError, ModelNotFoundError
+from remote_models.errors import FormatError, IntegrityError, ModelNotFoundError
 from remote_models.formats import Format
 from remote_models.frameworks import (
     Framework,
@@ -46,7 +46,10 @@ def may_translate(remote: RemoteModel) -> bool:
         return False
     if "tf_keras" in manifest.producer:
         return True
-    return remote.recognise().generation == TRANSLATED_GENERATION
+    try:
+        return remote.recognise().generation == TRANSLATED_GENERATION
+    except (FormatError, IntegrityError, ModelNotFoundError):
+        return False  # damaged: the copying loader tells what differs from the manifest
 
 
 def translate_model(

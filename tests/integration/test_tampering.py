@@ -48,6 +48,8 @@ class Untouched:
     name = "keras"
     generation = 3
     streams = False
+    translates = False
+    runs_graphs = False
 
     def __getattr__(self, name: str) -> None:
         raise AssertionError(f"{name}: a framework was asked to read what was tampered with")
