@@ -21,12 +21,19 @@ from remote_models.formats._layer_variables import (
     guess_variables,
     sub_layer_class,
 )
-from remote_models.formats._optimizer_variables import Weight, optimizer_variables
+from remote_models.formats._optimizer_variables import (
+    Weight,
+    inner_optimizer_of,
+    optimizer_variables,
+)
 from remote_models.tensors import Role, StoredTensor
 
 __all__ = ["name_numbered_tensors"]
 
 _OPTIMIZER = "optimizer"
+_INNER_OPTIMIZER = "optimizer/inner_optimizer"
+"""Where Keras 2 keeps what its loss scale optimizer wraps."""
+
 _METRICS = ("metrics", "compile_metrics")
 _MODELS = ("Functional", "Sequential")
 
@@ -93,8 +100,11 @@ class _Names:
     def of_optimizer(self, path: str, members: Sequence[StoredTensor]) -> list[StoredTensor]:
         """Name an optimizer's variables, slots only if every variable of the model is known."""
         names: Sequence[str | None] = [None] * len(members)
-        if path == _OPTIMIZER and self._optimizer is not None:
-            class_name, config = self._optimizer
+        optimizer = self._optimizer
+        if path == _INNER_OPTIMIZER and optimizer is not None:
+            optimizer = inner_optimizer_of(*optimizer)
+        if path in (_OPTIMIZER, _INNER_OPTIMIZER) and optimizer is not None:
+            class_name, config = optimizer
             weights = self._trainable() if self._all_known else []
             names = optimizer_variables(
                 class_name, config, weights, [each.shape for each in members]

@@ -14,7 +14,7 @@ from typing import Any
 
 from remote_models.formats._names import optimizer_slot_name
 
-__all__ = ["OPTIMIZERS_WITH_NAMES", "Weight", "optimizer_variables"]
+__all__ = ["OPTIMIZERS_WITH_NAMES", "Weight", "inner_optimizer_of", "optimizer_variables"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +103,17 @@ def optimizer_variables(
     if class_name in (*_SLOTS, *_WITH_ITERATION) and shapes and shapes[0] == ():
         names[0] = _ITERATION
     return names
+
+
+def inner_optimizer_of(
+    class_name: str, config: Mapping[str, Any]
+) -> tuple[str, Mapping[str, Any]] | None:
+    """Return what Keras 2's loss scale optimizer wraps, which its files keep apart."""
+    inner = config.get("inner_optimizer")
+    if not class_name.startswith(_LOSS_SCALE) or not isinstance(inner, Mapping):
+        return None
+    name, inside = inner.get("class_name"), inner.get("config")
+    return (name, inside) if isinstance(name, str) and isinstance(inside, Mapping) else None
 
 
 def _arrangements(

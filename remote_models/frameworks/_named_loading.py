@@ -29,6 +29,9 @@ _UNNAMED = re.compile(r"variable(_\d+)?")
 _RENAMED = {"depthwise_kernel": "kernel"}
 """The last part of a name in Keras 2 to that in Keras 3, where they differ."""
 
+_IN_HDF5 = "model_weights/"
+"""Where an HDF5 file keeps the variables of each layer."""
+
 _MAX_SHOWN = 5
 """Names that an error lists."""
 
@@ -56,7 +59,7 @@ def load_weights(model: Any, tensors: NamedTensors) -> Mapping[str, Any]:
         FormatError: they do not match one to one; nothing has been changed.
         RemoteModelsError: reading a tensor failed.
     """
-    matched = _match(named_variables(model), tensors.of_role(Role.WEIGHT), tensors.where)
+    matched = _match(model, tensors.of_role(Role.WEIGHT), tensors.where)
     for name, array in tensors.read(list(matched)):
         matched[name].assign(array)
     for layer in _leaves(model):
@@ -86,10 +89,12 @@ def load_optimizer(model: Any, tensors: NamedTensors, weights: Mapping[str, Any]
     paths = {name: variable.path for name, variable in weights.items()}
     stored = {_live_slot(each.name, paths): each for each in tensors.of_role(Role.OPTIMIZER)}
     name_of = OptimizerNames(list(paths.values()))
-    live = {name_of(variable.path): variable for variable in optimizer.variables}
-    slots = {name for name in live if name.count("/") > 1}
-    missing = sorted(slots - stored.keys())
-    if missing and len(missing) < len(slots):
+    named = [(name_of(variable.path), variable) for variable in optimizer.variables]
+    live = dict(named)
+    slots = [name for name, _ in named if name.count("/") > 1]
+    missing = sorted(set(slots) - stored.keys())
+    is_trained = any(each.shape for each in stored.values())
+    if is_trained and (missing or len(set(slots)) < len(slots)):
         raise FormatError(
             "the optimizer's state does not match the model's variables",
             where=tensors.where,
@@ -123,14 +128,14 @@ def _name(path: str, layer: str) -> str:
     return path[start:] if start > 0 else path
 
 
-def _match(
-    live: Sequence[tuple[str, Any]], stored: Sequence[NamedTensor], where: str
-) -> dict[str, Any]:
+def _match(model: Any, stored: Sequence[NamedTensor], where: str) -> dict[str, Any]:
     """Return the variable of each tensor by the tensor's name."""
+    live = named_variables(model)
     matched: dict[str, Any] = {}
     for alike in (_whole, _flat, _without_counters, _layer_and_last, _suffix):
         _match_alike(live, stored, alike, matched)
     _match_in_order(live, stored, matched)
+    _match_in_models(model, live, stored, matched)
     _refuse_rest(live, stored, matched, where)
     _refuse_shapes(matched, stored, where)
     return matched
@@ -164,6 +169,24 @@ def _match_in_order(
         if len(ours) == len(theirs) and all(map(_may_be_same, ours, theirs)):
             pairs = zip(tensors, variables, strict=True)
             matched.update({tensor.name: variable for tensor, (_, variable) in pairs})
+
+
+def _match_in_models(
+    model: Any,
+    live: Sequence[tuple[str, Any]],
+    stored: Sequence[NamedTensor],
+    matched: dict[str, Any],
+) -> None:
+    """Match what has the same name in two nested models, where the key tells which it is in.
+
+    So it is in HDF5 files, which keep the variables of each of the model's layers apart.
+    """
+    outer = {id(each): layer.name for layer in model.layers for each in layer.variables}
+    variables = _unique((f"{outer.get(id(each))}/{name}", each) for name, each in live)
+    for tensor in stored:
+        inner = tensor.key.removeprefix(_IN_HDF5).removesuffix(":0")
+        if tensor.name == tensor.key != inner and inner in variables:
+            matched[tensor.name] = variables[inner]
 
 
 def _may_be_same(live: tuple[str, tuple[int, ...]], stored: tuple[str, tuple[int, ...]]) -> bool:

@@ -230,6 +230,9 @@ def compiled_cases(keras: Any) -> dict[str, Callable[[], Model]]:
             lambda: optimizers.legacy.SGD(0.01, momentum=0.9, decay=0.1)
         ),
         "legacy RMSprop": trained(lambda: optimizers.legacy.RMSprop(0.01)),
+        "with a scaled loss": trained(
+            lambda: keras.mixed_precision.LossScaleOptimizer(optimizers.Adam(0.01))
+        ),
         "loss objects": trained(
             "adam",
             keras.losses.Huber(0.5),

@@ -20,7 +20,7 @@ _OPTIMIZERS = {
     name.lower(): name
     for name in ("Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl", "Lion",
                  "LossScaleOptimizer", "Nadam", "RMSprop", "SGD")
-}  # fmt: skip
+} | {"lossscaleoptimizerv3": "LossScaleOptimizer"}  # fmt: skip
 
 _SCHEDULES = ("CosineDecay", "CosineDecayRestarts", "ExponentialDecay", "InverseTimeDecay",
               "PiecewiseConstantDecay", "PolynomialDecay")  # fmt: skip
