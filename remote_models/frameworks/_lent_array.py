@@ -9,6 +9,7 @@ failed: IsAligned()"). Tried with TensorFlow 2.21.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -57,8 +58,7 @@ class LentArray(np.ndarray[Any, Any]):
 
     def __tf_tensor__(self, dtype: Any = None, name: str | None = None) -> Any:
         """Return a tensor; this is the protocol of ``tf.convert_to_tensor``."""
-        import tensorflow as tf
-
+        tf = sys.modules["tensorflow"]  # which is who asks
         plain = self.view(np.ndarray)
         if not (self.may_be_taken and tf.executing_eagerly()):
             return tf.convert_to_tensor(plain, dtype=dtype, name=name)

@@ -90,7 +90,7 @@ ON_TENSORFLOW = (
 )  # fmt: skip
 """What Keras 3 does on TensorFlow only, or to save a SavedModel."""
 
-IN_FUNCTIONS = ("frameworks/_keras_saved_model.py", "frameworks/_lent_array.py")
+IN_FUNCTIONS = ("frameworks/_keras_saved_model.py",)
 """What other backends do, too, but for some function."""
 
 

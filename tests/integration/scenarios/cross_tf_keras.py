@@ -67,7 +67,7 @@ def whole_models_of_keras3_are_refused(base: str) -> None:
     for name in ("model.keras", "model.h5", "unpacked"):
         with case(name):
             url = pushed(KERAS3 / name, base)
-            refused(lambda url=url: rm.load_model(url))  # type: ignore[misc] # a default of its own type
+            refused(lambda url=url: rm.load_model(url, framework="tf_keras"))  # type: ignore[misc] # a default of its own type
 
 
 @scenario("memory", "gs")
@@ -102,14 +102,14 @@ def sharded_weights_of_keras3_are_refused(base: str) -> None:
 @scenario("memory")
 def architecture_of_keras3_is_refused(base: str) -> None:
     url = pushed(KERAS3 / "model.json", base)
-    refused(lambda: rm.load_architecture(url))
+    refused(lambda: rm.load_architecture(url, framework="tf_keras"))
 
 
 @scenario("memory")
 def exported_graph_is_no_keras_model(base: str) -> None:
     url = pushed(KERAS3 / "exported", base)
     loads: list[Callable[[], Any]] = [
-        lambda: rm.load_model(url),
+        lambda: rm.load_model(url, framework="tf_keras"),
         lambda: rm.load_weights(fresh(), url),
     ]
     for load in loads:
