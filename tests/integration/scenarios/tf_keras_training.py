@@ -648,7 +648,7 @@ def exported_graph_is_no_keras_model(base: str) -> None:
         tf.saved_model.save(module, f"{folder}/graph")
         rm.push_model(f"{folder}/graph", f"{base}/graph")
     with pytest.raises(FormatError, match=r"without Keras metadata.*tf\.saved_model\.load"):
-        rm.load_model(f"{base}/graph")
+        rm.load_model(f"{base}/graph", framework="tf_keras")
 
 
 @scenario("memory")
