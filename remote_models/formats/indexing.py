@@ -1,6 +1,6 @@
 """Indexes of tensors; apart from the rest of the package since they need NumPy."""
 
-from remote_models.formats._architecture import parse_architecture
+from remote_models.formats._architecture import StoredLayer, parse_architecture, stored_layers
 from remote_models.formats._artifact_index import (
     index_artifact,
     with_variable_names,
@@ -22,6 +22,7 @@ __all__ = [
     "OptimizerNames",
     "Signature",
     "SignatureTensor",
+    "StoredLayer",
     "architecture_of_keras_metadata",
     "check_piece",
     "code_in_architecture",
@@ -31,6 +32,7 @@ __all__ = [
     "index_artifact",
     "parse_architecture",
     "parse_signatures",
+    "stored_layers",
     "with_variable_names",
     "without_model_name",
 ]

@@ -24,6 +24,7 @@ from remote_models.frameworks._keras2 import KERAS_2_FUNCTIONS, translate_archit
 from remote_models.frameworks._keras_streaming import LoadingScope
 from remote_models.frameworks._named_loading import load_optimizer, load_weights
 from remote_models.frameworks._named_tensors import NamedTensors, named_tensors
+from remote_models.frameworks._numbered_variables import numbered_variables
 from remote_models.remote_model import RemoteModel
 from remote_models.storage import Location, open_store
 
@@ -117,7 +118,9 @@ def build_translated(
                 )
             except _UNFIT as error:
                 raise _refused(error, tensors.where) from error
-            weights = load_weights(model, tensors)
+            keys = [each.key for each in tensors.tensors]
+            by_key = numbered_variables(model, architecture, keys)
+            weights = load_weights(model, tensors, by_key=by_key)
         if compile and training is not None:
             try:
                 with serialization_lib.SafeModeScope(safe_mode):

@@ -49,8 +49,15 @@ def named_variables(model: Any) -> list[tuple[str, Any]]:
     return list(named.values())
 
 
-def load_weights(model: Any, tensors: NamedTensors) -> Mapping[str, Any]:
+def load_weights(
+    model: Any, tensors: NamedTensors, *, by_key: Mapping[str, Any] | None = None
+) -> Mapping[str, Any]:
     """Give the variables of ``model`` the weights that are stored for them.
+
+    Args:
+        model: A model that is built.
+        tensors: All that is stored.
+        by_key: The variable of each key that tells it, for tensors without a name.
 
     Returns:
         The variable of each tensor by the tensor's name.
@@ -59,7 +66,7 @@ def load_weights(model: Any, tensors: NamedTensors) -> Mapping[str, Any]:
         FormatError: they do not match one to one; nothing has been changed.
         RemoteModelsError: reading a tensor failed.
     """
-    matched = _match(model, tensors.of_role(Role.WEIGHT), tensors.where)
+    matched = _match(model, tensors.of_role(Role.WEIGHT), tensors.where, by_key or {})
     for name, array in tensors.read(list(matched)):
         matched[name].assign(array)
     for layer in _leaves(model):
@@ -128,10 +135,15 @@ def _name(path: str, layer: str) -> str:
     return path[start:] if start > 0 else path
 
 
-def _match(model: Any, stored: Sequence[NamedTensor], where: str) -> dict[str, Any]:
+def _match(
+    model: Any, stored: Sequence[NamedTensor], where: str, by_key: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return the variable of each tensor by the tensor's name."""
     live = named_variables(model)
     matched: dict[str, Any] = {}
+    matched.update(
+        {each.name: by_key[each.key] for each in stored if each.name == each.key in by_key}
+    )
     for alike in (_whole, _flat, _without_counters, _layer_and_last, _suffix):
         _match_alike(live, stored, alike, matched)
     _match_in_order(live, stored, matched)

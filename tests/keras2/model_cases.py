@@ -90,7 +90,27 @@ def model_cases(keras: Any) -> dict[str, Callable[[], Model]]:  # noqa: C901 - o
         hidden = L.Dense(3, name="a/b")(x)
         return keras.Model(x, L.Add()([hidden, L.Dense(3, name="a_b")(x)]))
 
-    cases = (slashes, sequential, sequential_called, nested, nested_twice, nested_end,
+    class Scaled(L.Layer):  # type: ignore[misc, name-defined]  # Keras ships no types
+        def __init__(self, units: int = 4, **options: Any) -> None:
+            super().__init__(**options)
+            self.units = units
+            self.inside = L.Dense(units)
+
+        def build(self, shape: Any) -> None:
+            self.scale = self.add_weight(name="scale", shape=(self.units,))
+            self.shift = self.add_weight(name="shift", shape=(self.units,), trainable=False)
+            super().build(shape)
+
+        def call(self, inputs: Any) -> Any:
+            return self.inside(inputs) * self.scale + self.shift
+
+        def get_config(self) -> dict[str, Any]:
+            return {**super().get_config(), "units": self.units}
+
+    def custom() -> Model:
+        return keras.Sequential([L.Input((4,)), Scaled(4), Scaled(4), L.Dense(1)])
+
+    cases = (custom, slashes, sequential, sequential_called, nested, nested_twice, nested_end,
              nested_deferred, same_names, shared, frozen, arguments, dictionaries,
              float16)  # fmt: skip
     return {f"model {each.__name__}": each for each in cases}

@@ -22,6 +22,23 @@ from remote_models.errors import RemoteModelsError
 CLOSE = 1e-5
 
 
+class Scaled(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
+    """The layer of the same name in ``model_cases``, for Keras 3."""
+
+    def __init__(self, units: int = 4, **options: Any) -> None:
+        super().__init__(**options)
+        self.units = units
+        self.inside = keras.layers.Dense(units)
+
+    def build(self, shape: Any) -> None:
+        self.inside.build(shape)
+        self.scale = self.add_weight(name="scale", shape=(self.units,))
+        self.shift = self.add_weight(name="shift", shape=(self.units,), trainable=False)
+
+    def call(self, inputs: Any) -> Any:
+        return self.inside(inputs) * self.scale + self.shift
+
+
 def compare(path: Path, about: dict[str, Any]) -> dict[str, Any]:
     with np.load(path.parent / "data.npz") as data:
         inputs = [data[f"x{i}"] for i in range(sum(key[0] == "x" for key in data))]
@@ -29,7 +46,7 @@ def compare(path: Path, about: dict[str, Any]) -> dict[str, Any]:
         loss = data.get("loss")
     keras.backend.clear_session()
     keras.utils.set_random_seed(1)
-    model = rm.load_model(path, framework="keras")
+    model = rm.load_model(path, framework="keras", custom_objects={"Scaled": Scaled})
     given: Any = inputs[0] if len(inputs) == 1 else inputs
     if about["inputs"]:
         given = dict(zip(about["inputs"], inputs, strict=True))
