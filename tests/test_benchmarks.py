@@ -97,13 +97,13 @@ def test_the_meter_sees_memory_cpu_and_disk(tmp_path: Path) -> None:
     size = 32 * 1024 * 1024
 
     def work() -> bytes:
+        until = time.process_time() + 0.2
         data = b"x" * size
         (tmp_path / "file").write_bytes(data)
         while time.process_time() < until:
             pass
         return data[:1]
 
-    until = time.process_time() + 0.2
     reading, made = measure(work)
     assert made == b"x"
     assert size * 0.9 < reading.peak_extra < size * 2

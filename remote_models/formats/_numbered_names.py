@@ -62,7 +62,7 @@ def name_numbered_tensors(
             optimizers.append((layer, members))
         else:
             named += names.of_layer(layer, members)
-    for layer, members in optimizers:
+    for layer, members in sorted(optimizers, key=lambda each: len(each[0])):  # the outer first
         named += names.of_optimizer(layer, members)
     return named
 
@@ -78,6 +78,7 @@ class _Names:
         self._optimizer = optimizer_of(architecture) if architecture else None
         self._weights: dict[str, list[Weight]] = {}
         self._all_known = True
+        self._outer_has_names = False
 
     def of_layer(self, path: str, members: Sequence[StoredTensor]) -> list[StoredTensor]:
         """Name the variables of one layer; those that are not known stay without one."""
@@ -102,13 +103,15 @@ class _Names:
         names: Sequence[str | None] = [None] * len(members)
         optimizer = self._optimizer
         if path == _INNER_OPTIMIZER and optimizer is not None:
-            optimizer = inner_optimizer_of(*optimizer)
+            # Keras 3 stores the same with the outer one, where they have their names.
+            optimizer = None if self._outer_has_names else inner_optimizer_of(*optimizer)
         if path in (_OPTIMIZER, _INNER_OPTIMIZER) and optimizer is not None:
             class_name, config = optimizer
             weights = self._trainable() if self._all_known else []
             names = optimizer_variables(
                 class_name, config, weights, [each.shape for each in members]
             )
+            self._outer_has_names |= any(names)
         return [
             replace(tensor, name=name, role=Role.OPTIMIZER)
             for tensor, name in zip(members, names, strict=True)
