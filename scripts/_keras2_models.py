@@ -45,14 +45,17 @@ Result = Mapping[str, Any]
 
 def saved(folder: Path, *arguments: str) -> Iterator[Result]:
     """Save cases with tf_keras and yield what became of each, one at a time."""
-    with subprocess.Popen(
-        [sys.executable, str(_TESTS / "keras2/writer.py"), str(folder), *arguments, "step"],
-        env=_ENVIRONMENT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as writer:
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        subprocess.Popen(
+            [sys.executable, str(_TESTS / "keras2/writer.py"), str(folder), *arguments, "step"],
+            env=_ENVIRONMENT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        ) as writer,
+    ):
         assert writer.stdin is not None
         assert writer.stdout is not None
         for line in writer.stdout:
@@ -61,7 +64,10 @@ def saved(folder: Path, *arguments: str) -> Iterator[Result]:
                 writer.stdin.write("\n")
                 writer.stdin.flush()
         if writer.wait():
-            sys.exit("tf_keras failed to save; run tests/keras2/writer.py to see why")
+            errors.seek(0)
+            sys.exit(
+                f"tf_keras failed to save, status {writer.returncode}: {errors.read()[-2000:]}"
+            )
 
 
 def loaded(folder: Path, script: str = "reader.py") -> list[Result]:

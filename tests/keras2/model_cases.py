@@ -136,7 +136,9 @@ def operation_cases(keras: Any, tf: Any) -> dict[str, Callable[[], Model]]:
     cases: dict[str, Callable[[], Model]] = {
         **{f"tf.math.{name}": around(getattr(tf.math, name)) for name in unary},
         **{
-            f"tf.math.{name} of a positive": around(lambda x, f=name: getattr(tf.math, f)(x + 2.0))
+            f"tf.math.{name} of a positive": around(
+                lambda x, f=name: getattr(tf.math, f)(tf.abs(x) + 0.5)
+            )
             for name in ("log", "sqrt", "rsqrt", "log1p")
         },
         **{f"tf.math.{name}": around(getattr(tf.math, name), *pair) for name in binary},
