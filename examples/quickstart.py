@@ -7,6 +7,7 @@ on this machine. For a bucket of your own, leave out step 1 and begin with
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -31,6 +32,9 @@ Array = NDArray[np.float32]
 def main() -> None:
     """Show every step, and exit with a message at the first that fails."""
     began = time.perf_counter()
+    # Each load is to come from the bucket, also that of what is damaged there: without
+    # this, a checked copy that is on this machine already would serve.
+    os.environ["REMOTE_MODELS_CACHE"] = "off"
     steps = Steps(total=8)
     with ExitStack() as stack:
         with steps("Start SeaweedFS, an S3 server, and make a bucket"):
