@@ -7,10 +7,12 @@
     │   ├── ModelNotFoundError (FileNotFoundError)
     │   │   └── BucketNotFoundError
     │   ├── ModelExistsError (FileExistsError)
+    │   │   └── ConflictError
     │   ├── AccessDeniedError (PermissionError)
     │   │   ├── CredentialsError
     │   │   └── ReadOnlyStoreError
     │   ├── StoreFullError
+    │   ├── AmbiguousCommitError
     │   └── StoreUnavailableError (ConnectionError)
     ├── IntegrityError
     │   ├── IncompleteModelError
@@ -31,8 +33,10 @@ from __future__ import annotations
 
 __all__ = [
     "AccessDeniedError",
+    "AmbiguousCommitError",
     "ArgumentError",
     "BucketNotFoundError",
+    "ConflictError",
     "CredentialsError",
     "FormatError",
     "GenerationError",
@@ -111,6 +115,10 @@ class ModelExistsError(StorageError, FileExistsError):
     """Something is stored at the URL already and ``overwrite=False`` was asked for."""
 
 
+class ConflictError(ModelExistsError):
+    """Another writer was faster: the store refused to replace what it has just taken from it."""
+
+
 class AccessDeniedError(StorageError, PermissionError):
     """The store knows who asks and says no."""
 
@@ -125,6 +133,10 @@ class ReadOnlyStoreError(AccessDeniedError):
 
 class StoreFullError(StorageError):
     """No space is left, or a quota is used up."""
+
+
+class AmbiguousCommitError(StorageError):
+    """The answer to a commit was lost, and the store cannot be asked what became of it."""
 
 
 class StoreUnavailableError(StorageError, ConnectionError):
