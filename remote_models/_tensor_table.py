@@ -7,10 +7,11 @@ from itertools import pairwise
 from typing import Any
 
 from remote_models._fields import array_field, malformed, size_field
+from remote_models._file_entry import FileEntry
 from remote_models.documents import StoredDocument
 from remote_models.tensors import MIN_BLOCK_SIZE, StoredTensor
 
-__all__ = ["check_ranges", "parse_documents", "parse_tensors"]
+__all__ = ["check_ranges", "check_rests", "parse_documents", "parse_tensors"]
 
 
 def parse_tensors(document: Mapping[str, Any]) -> tuple[Sequence[StoredTensor], int]:
@@ -77,6 +78,23 @@ def check_ranges(
             raise malformed(
                 f"tensors[{after[3]}].offset", f"no overlap with tensors[{before[3]}]", after[1]
             )
+
+
+def check_rests(
+    tensors: Sequence[StoredTensor],
+    documents: Sequence[StoredDocument],
+    files: Sequence[FileEntry],
+) -> None:
+    """Hold that each file with tensors or documents in it has a digest of its other bytes.
+
+    Raises:
+        ManifestError: one has none.
+    """
+    filled = {piece.file for tensor in tensors for piece in tensor.pieces if piece.nbytes}
+    filled |= {document.file for document in documents if document.nbytes}
+    for index, entry in enumerate(files):
+        if entry.rest_sha256 is None and entry.path in filled:
+            raise malformed(f"files[{index}].rest_sha256", "64 lower-case hexadecimal digits", None)
 
 
 def _refuse_twice(member: str, names: Sequence[str]) -> None:

@@ -91,7 +91,7 @@ def adopt(
     sizes = {path: info.size for path, info in infos.items()}
     what = RemoteModel(folder, stored=None, infos=infos).recognise()
     index, documents = _index(folder, infos, what)
-    hashers = ArtifactHasher(index.tensors)
+    hashers = ArtifactHasher(index.tensors, documents)
     meter = ProgressMeter("adopt", str(location), sum(sizes.values()), progress)
     files = [_read(folder, path, info, hashers, meter) for path, info in infos.items()]
     manifest = Manifest(
@@ -182,6 +182,7 @@ def _read(
         path=parse_relative_path(path, where="file name"),
         size=before.size,
         sha256=hasher.sha256(),
+        rest_sha256=hasher.rest_sha256(),
         version=before.version,
     )
 

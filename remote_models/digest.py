@@ -8,11 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 
 from remote_models.errors import ArgumentError
 
-__all__ = ["FileHasher", "format_digest", "is_sha256", "parse_digest", "sha256_hex"]
+__all__ = [
+    "FileHasher",
+    "format_digest",
+    "gaps_between",
+    "is_sha256",
+    "parse_digest",
+    "sha256_hex",
+]
 
 _HEX = re.compile(r"[0-9a-f]{64}")
 
@@ -48,16 +56,40 @@ def parse_digest(digest: str) -> str:
     return digits
 
 
+def gaps_between(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int | None]]:
+    """Return ``(start, stop)`` of what lies in none of some ranges, in order.
+
+    The last one begins behind all ranges and has no end: ``stop`` is ``None``.
+
+    Args:
+        ranges: ``(offset, nbytes)`` of each; any may overlap.
+    """
+    gaps: list[tuple[int, int | None]] = []
+    start = 0
+    for offset, nbytes in sorted(ranges):
+        if nbytes and offset > start:
+            gaps.append((start, offset))
+        start = max(start, offset + nbytes) if nbytes else start
+    return [*gaps, (start, None)]
+
+
 class FileHasher:
-    """Hashes a file as its bytes pass: the whole of it, and blocks of some ranges.
+    """Hashes a file as its bytes pass: the whole, blocks of some ranges, and the rest.
 
     Args:
         ranges: ``(offset, nbytes)`` of each range, none overlapping another.
         block_size: Bytes per block; a range's blocks are counted from its first byte,
             and its last block may be shorter.
+        apart: Further ranges that do not belong to the rest; any may overlap.
     """
 
-    def __init__(self, ranges: Sequence[tuple[int, int]] = (), *, block_size: int = 1) -> None:
+    def __init__(
+        self,
+        ranges: Sequence[tuple[int, int]] = (),
+        *,
+        block_size: int = 1,
+        apart: Sequence[tuple[int, int]] = (),
+    ) -> None:
         self._whole = hashlib.sha256()
         self._block_size = block_size
         self._order = sorted(
@@ -69,6 +101,9 @@ class FileHasher:
         self._next = 0
         self._position = 0
         self._block = hashlib.sha256()
+        self._rest = hashlib.sha256()
+        self._gaps = deque(gaps_between([*ranges, *apart]))
+        self._has_rest = len(self._gaps) > 1 or self._gaps[0] != (0, None)
 
     def update(self, data: bytes | memoryview) -> None:
         """Take the next bytes of the file."""
@@ -80,7 +115,7 @@ class FileHasher:
         self._whole.update(data)
 
     def update_ranges(self, data: bytes | memoryview) -> None:
-        """Take the next bytes for the digests of the blocks alone.
+        """Take the next bytes for the digests of the blocks and of the rest alone.
 
         With :meth:`update_whole` in another thread this is :meth:`update` at twice the speed.
         """
@@ -95,15 +130,34 @@ class FileHasher:
             if offset + nbytes > stop:
                 break
             self._next += 1
+        if self._has_rest:
+            self._take_rest(view, stop)
         self._position = stop
 
     def sha256(self) -> str:
         """Return the digest of all bytes so far, as hexadecimal digits."""
         return self._whole.hexdigest()
 
+    def rest_sha256(self) -> str | None:
+        """Return the digest of what lies in no range, or ``None`` if that is the whole file."""
+        return self._rest.hexdigest() if self._has_rest else None
+
     def blocks(self, index: int) -> bytes:
         """Return the SHA-256 of each block of a range, 32 bytes each, one after the other."""
         return bytes(self._digests[index])
+
+    def _take_rest(self, view: memoryview, stop: int) -> None:
+        """Hash the parts of ``view`` that lie in no range."""
+        while self._gaps:
+            first, end = self._gaps[0]
+            if first >= stop:
+                return
+            upto = stop if end is None else min(end, stop)
+            at = max(first, self._position)
+            self._rest.update(view[at - self._position : upto - self._position])
+            if end is None or end > stop:
+                return
+            self._gaps.popleft()
 
     def _take(self, index: int, view: memoryview) -> None:
         """Hash the part of ``view`` that lies in a range, block by block."""

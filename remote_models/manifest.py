@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from remote_models._checksum import DAMAGED, check_checksum, checksum_of
 from remote_models._fields import (
     RelativePath,
     array_field,
@@ -22,20 +24,25 @@ from remote_models._fields import (
     parse_relative_path,
     shorten,
     shorten_text,
-    size_field,
     text_field,
     texts_field,
     time_field,
     unsafe_path,
 )
+from remote_models._file_entry import FileEntry
 from remote_models._strict_json import (
     MAX_MANIFEST_BYTES,
     NOT_CANONICAL,
     canonical_json,
     parse_json,
 )
-from remote_models._tensor_table import check_ranges, parse_documents, parse_tensors
-from remote_models.digest import format_digest, is_sha256, sha256_hex
+from remote_models._tensor_table import (
+    check_ranges,
+    check_rests,
+    parse_documents,
+    parse_tensors,
+)
+from remote_models.digest import format_digest, sha256_hex
 from remote_models.documents import StoredDocument
 from remote_models.errors import ArgumentError, ManifestError
 from remote_models.tensors import StoredTensor
@@ -45,6 +52,7 @@ __all__ = [
     "FILE_MANIFEST_SUFFIX",
     "MAX_MANIFEST_BYTES",
     "SCHEMA",
+    "SCHEMAS",
     "FileEntry",
     "Layout",
     "Manifest",
@@ -53,8 +61,12 @@ __all__ = [
     "parse_relative_path",
 ]
 
-SCHEMA = 1
+SCHEMA = 2
 """The version of the manifest format that this module writes."""
+
+SCHEMAS = (1, 2)
+"""The versions that it reads. From the second on a manifest vouches for itself, and for
+each byte of a file by itself, whether it belongs to a tensor or not."""
 
 DIRECTORY_MANIFEST = "manifest.json"
 """The manifest's name inside a directory artifact."""
@@ -77,56 +89,6 @@ class Layout(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FileEntry:
-    """One file of an artifact.
-
-    Attributes:
-        path: Where it lies inside the artifact.
-        size: Its length in bytes.
-        sha256: Hexadecimal SHA-256 of the whole file.
-        version: The store's name for these very bytes (S3 VersionId, GCS
-            generation) where the store keeps versions, else ``None``.
-        etag: What the store answers for these bytes and no others as long as they are
-            there, if it said so when they were written.
-    """
-
-    path: RelativePath
-    size: int
-    sha256: str
-    version: str | None = None
-    etag: str | None = None
-
-    @classmethod
-    def from_json(cls, value: object, *, where: str) -> FileEntry:
-        """Read one element of ``files``; the inverse of :meth:`to_json`."""
-        fields = object_field(value, where)
-        names = {
-            name: text_field(fields[name], f"{where}.{name}")
-            for name in ("version", "etag")
-            if name in fields
-        }
-        digest = fields.get("sha256")
-        if not is_sha256(digest):
-            raise malformed(f"{where}.sha256", "64 lower-case hexadecimal digits", digest)
-        return cls(
-            path=parse_relative_path(fields.get("path"), where=f"{where}.path"),
-            size=size_field(fields.get("size"), f"{where}.size"),
-            sha256=str(digest),
-            version=names.get("version"),
-            etag=names.get("etag"),
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the element of ``files`` that describes this file."""
-        entry: dict[str, Any] = {"path": self.path, "size": self.size, "sha256": self.sha256}
-        if self.version is not None:
-            entry["version"] = self.version
-        if self.etag is not None:
-            entry["etag"] = self.etag
-        return entry
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Manifest:
     """What one whole artifact consists of.
 
@@ -142,6 +104,7 @@ class Manifest:
         tensors: Every tensor in the files, where it lies and what vouches for it.
         block_size: Bytes per block of the tensors' digests; 0 without tensors.
         documents: Where the model's configuration lies in the files.
+        schema: The version of the manifest format that it is, or will be, written in.
     """
 
     format: str
@@ -154,6 +117,7 @@ class Manifest:
     tensors: Sequence[StoredTensor] = ()
     block_size: int = 0
     documents: Sequence[StoredDocument] = ()
+    schema: int = SCHEMA
     # The document it was read from, unknown members included. No argument, so that
     # dataclasses.replace() cannot carry it over to other values.
     _source: bytes | None = field(default=None, init=False, repr=False, compare=False)
@@ -180,23 +144,23 @@ class Manifest:
         """Return the canonical document (docs/manifest.md, "Canonical form")."""
         if self._source is not None:
             return self._source
-        try:
-            return canonical_json(self.to_json())
-        except NOT_CANONICAL as error:
-            raise ArgumentError(
-                "cannot be written as JSON", where="metadata", found=shorten_text(str(error)),
-                hint="Pass only text, finite numbers, booleans, None, lists and dictionaries of"
-                " them",
-            ) from error  # fmt: skip
+        document = self.to_json()
+        with _json_alone():
+            return canonical_json(document)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the document as a JSON object, unknown members included."""
+        """Return the document as a JSON object, unknown members and the checksum included."""
         document: dict[str, Any]
         if self._source is not None:
             document = json.loads(self._source)
             return document
-        document = {
-            "schema": SCHEMA,
+        with _json_alone():
+            document = self._members()
+            return document if self.schema == 1 else {**document, "checksum": checksum_of(document)}
+
+    def _members(self) -> dict[str, Any]:
+        document: dict[str, Any] = {
+            "schema": self.schema,
             "format": self.format,
             "layout": self.layout.value,
             "created": self.created,
@@ -204,7 +168,8 @@ class Manifest:
             "files": [entry.to_json() for entry in self.files],
         }
         if self.metadata:
-            document["metadata"] = dict(self.metadata)
+            # Numbers as names become text, as which they may sort otherwise.
+            document["metadata"] = json.loads(canonical_json(self.metadata))
         if self.empty_directories:
             document["empty_directories"] = list(self.empty_directories)
         if self.tensors:
@@ -223,7 +188,9 @@ class Manifest:
                 names it, as in ``files[2].sha256``.
         """
         document = object_field(value, where)
-        _check_schema(document)
+        schema = _check_schema(document)
+        source = _canonical(document)
+        check_checksum(document, required=schema > 1)
         if "pending" in document:
             raise malformed("pending", "nothing: it belongs to the stored document", "a member")
         tensors, block_size = parse_tensors(document)
@@ -246,6 +213,7 @@ class Manifest:
             documents=parse_documents(document),
             tensors=tensors,
             block_size=block_size,
+            schema=schema,
         )
         _check_paths(manifest)
         check_ranges(
@@ -253,10 +221,8 @@ class Manifest:
             manifest.documents,
             {entry.path: entry.size for entry in manifest.files},
         )
-        try:
-            source = canonical_json(document)
-        except NOT_CANONICAL as error:
-            raise ManifestError("not JSON", found=shorten_text(str(error))) from error
+        if schema > 1:
+            check_rests(manifest.tensors, manifest.documents, manifest.files)
         object.__setattr__(manifest, "_source", source)
         return manifest
 
@@ -303,7 +269,8 @@ class StoredManifest:
                 raise ValueError("a stored manifest names at least one artifact")
             return self.current.to_bytes()
         documents = [json.loads(each.to_bytes()) for each in self.candidates]
-        document = {"schema": SCHEMA} if self.current is None else documents.pop(0)
+        schema = max(each.schema for each in self.candidates)
+        document = {"schema": schema} if self.current is None else documents.pop(0)
         return canonical_json({**document, "pending": documents})
 
     @classmethod
@@ -319,19 +286,24 @@ class StoredManifest:
                 docs/manifest.md; such a manifest is refused whole.
         """
         try:
-            return cls._from_document(parse_json(data))
+            document = parse_json(data)
+            stored = cls._from_document(document)
+            _check_form(stored, document, data)
         except ManifestError as error:
             raise _moved(error, f"{where} ({error.where})" if error.where else where) from error
+        return stored
 
     @classmethod
     def _from_document(cls, value: object) -> StoredManifest:
         document = dict(object_field(value, "manifest"))
-        _check_schema(document)
+        schema = _check_schema(document)
         pending = tuple(
             _pending(entry, f"pending[{index}]")
             for index, entry in enumerate(array_field(document.pop("pending", []), "pending"))
         )
         if pending and not _MEMBERS_OF_CURRENT & document.keys():
+            if schema < max(each.schema for each in pending):
+                raise malformed("schema", "that of the latest in pending, at least", schema)
             return cls(current=None, pending=pending)
         return cls(current=Manifest.from_json(document), pending=pending)
 
@@ -349,16 +321,48 @@ def _moved(error: ManifestError, where: str) -> ManifestError:
     )
 
 
-def _check_schema(document: Mapping[str, Any]) -> None:
-    schema = document.get("schema")
-    if type(schema) is int and schema == SCHEMA:  # neither true nor 1.0
+@contextmanager
+def _json_alone() -> Iterator[None]:
+    """Refuse in a block what JSON cannot hold; only metadata come from outside."""
+    try:
+        yield
+    except NOT_CANONICAL as error:
+        raise ArgumentError(
+            "cannot be written as JSON", where="metadata", found=shorten_text(str(error)),
+            hint="Pass only text, finite numbers, booleans, None, lists and dictionaries of them",
+        ) from error  # fmt: skip
+
+
+def _canonical(document: Mapping[str, Any]) -> bytes:
+    try:
+        return canonical_json(document)
+    except NOT_CANONICAL as error:
+        raise ManifestError("not JSON", found=shorten_text(str(error))) from error
+
+
+def _check_form(stored: StoredManifest, document: object, data: bytes) -> None:
+    """Hold that the bytes are those that a writer writes: no other ones mean the same."""
+    if all(each.schema == 1 for each in stored.candidates):
         return
+    if stored.current is not None and not stored.pending:
+        canonical = stored.current.to_bytes()
+    else:
+        canonical = _canonical(object_field(document, "manifest"))
+    if canonical != data:
+        raise ManifestError("not in the canonical form", hint=DAMAGED)
+
+
+def _check_schema(document: Mapping[str, Any]) -> int:
+    schema = document.get("schema")
+    if type(schema) is int and schema in SCHEMAS:  # neither true nor 1.0
+        return schema
     hint = None
     if isinstance(schema, int) and schema > SCHEMA:
         hint = "It was written by a later version: upgrade remote_models"
     raise ManifestError(
-        "unknown manifest", where="schema", expected=SCHEMA, found=shorten(schema), hint=hint
-    )
+        "unknown manifest", where="schema", expected=" or ".join(map(str, SCHEMAS)),
+        found=shorten(schema), hint=hint,
+    )  # fmt: skip
 
 
 def _check_paths(manifest: Manifest) -> None:

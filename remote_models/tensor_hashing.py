@@ -1,4 +1,4 @@
-"""Hash an artifact's files and the blocks of the tensors inside them in one pass."""
+"""Hash an artifact's files, the tensors inside them and what is around these in one pass."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from remote_models.digest import FileHasher
+from remote_models.documents import StoredDocument
 from remote_models.tensors import StoredTensor, choose_block_size
 
 __all__ = ["ArtifactHasher"]
@@ -16,16 +17,20 @@ class ArtifactHasher:
 
     Args:
         tensors: The artifact's tensors, as its index describes them.
+        documents: Its documents, whose bytes have digests of their own.
 
     Attributes:
         block_size: Bytes per block of the digests; 0 without tensors.
     """
 
-    def __init__(self, tensors: Sequence[StoredTensor]) -> None:
+    def __init__(
+        self, tensors: Sequence[StoredTensor], documents: Sequence[StoredDocument] = ()
+    ) -> None:
         self._tensors = tensors
         total = sum(tensor.nbytes for tensor in tensors)
         self.block_size = choose_block_size(total) if tensors else 0
         self._hashers: dict[str, FileHasher] = {}
+        self._documents = documents
         self._places: dict[str, list[tuple[int, int]]] = {}
         for index, tensor in enumerate(tensors):
             for number, piece in enumerate(tensor.pieces):
@@ -35,7 +40,9 @@ class ArtifactHasher:
         """Return a new hasher for the file at ``path``; feed it the whole file."""
         pieces = [self._tensors[i].pieces[n] for i, n in self._places.get(path, ())]
         hasher = FileHasher(
-            [(piece.offset, piece.nbytes) for piece in pieces], block_size=self.block_size
+            [(piece.offset, piece.nbytes) for piece in pieces],
+            block_size=self.block_size,
+            apart=[(each.offset, each.nbytes) for each in self._documents if each.file == path],
         )
         self._hashers[path] = hasher
         return hasher

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import replace
 
 from remote_models.digest import FileHasher
 from remote_models.manifest import FileEntry, Manifest, RelativePath, parse_relative_path
@@ -37,7 +38,7 @@ def stage_files(
     sizes = {path: source.size for path, source in artifact.files.items()}
     meter = ProgressMeter("upload", str(location), sum(sizes.values()), progress)
     entries = []
-    hashers = ArtifactHasher(artifact.tensors)
+    hashers = ArtifactHasher(artifact.tensors, artifact.documents)
     unchanged = UnchangedFiles(
         store=store,
         folder=folder,
@@ -46,10 +47,11 @@ def stage_files(
         block_size=hashers.block_size,
     )
     for path in _commit_order(artifact.files):
-        kept = unchanged.find(path, artifact.files[path], hashers.of_file(path))
+        hasher = hashers.of_file(path)
+        kept = unchanged.find(path, artifact.files[path], hasher)
         if kept is not None:
             meter.advance(kept.size)
-            entries.append(kept)
+            entries.append(replace(kept, rest_sha256=hasher.rest_sha256()))
             continue
         for parent in reversed(parents_of(path)):
             publication.make_directory(folder.join(parent))
@@ -61,6 +63,7 @@ def stage_files(
                 path=parse_relative_path(path, where="file name"),
                 size=sizes[path],
                 sha256=hasher.sha256(),
+                rest_sha256=hasher.rest_sha256(),
             )
         )
     return Manifest(

@@ -9,6 +9,7 @@ from typing import Any
 
 import fsspec
 import pytest
+from resealing import resealed
 
 import remote_models as rm
 from remote_models.errors import IntegrityError, ManifestError, ModelNotFoundError
@@ -158,7 +159,7 @@ def change_manifest(url: str, change: Callable[[dict[str, Any]], None]) -> None:
         document = json.loads(source.read())
     change(document)
     with fsspec.open(f"{url}.manifest.json", "wb") as target:
-        target.write(json.dumps(document).encode())
+        target.write(resealed(document))
 
 
 @pytest.mark.parametrize(
@@ -180,7 +181,9 @@ def test_manifest_with_another_digest(base: str) -> None:
         rm.load_model(url)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"null", b'{"schema": 2}', b"\x89HDF\r\n\x1a\n"])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"null", b'{"schema": 2}', b'{"schema": 3}', b"\x89HDF\r\n\x1a\n"]
+)
 def test_manifest_that_is_none(base: str, content: bytes) -> None:
     url, _ = push(base, "keras")
     with fsspec.open(f"{url}.manifest.json", "wb") as target:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import math
 import re
@@ -16,6 +17,7 @@ from remote_models.documents import MODEL_CONFIG, StoredDocument
 from remote_models.errors import ManifestError
 from remote_models.manifest import (
     DIRECTORY_MANIFEST,
+    SCHEMAS,
     FileEntry,
     Layout,
     Manifest,
@@ -138,6 +140,30 @@ def with_described(index: int = 1, /, **members: Any) -> dict[str, Any]:
     whole = tensor_document()
     whole["documents"][index] |= members
     return whole
+
+
+def sealed(value: object) -> object:
+    """Return a document of schema 1 as one of schema 2 that says the same, right or wrong."""
+    if not isinstance(value, dict) or repr(value.get("schema")) != "1":
+        return value
+    whole = {**value, "schema": 2}
+    if isinstance(value.get("pending"), list):
+        whole["pending"] = [sealed(each) for each in value["pending"]]
+    if isinstance(value.get("files"), list):
+        whole["files"] = [
+            {"rest_sha256": HEX, **each} if isinstance(each, dict) else each
+            for each in value["files"]
+        ]
+    elif set(value) == {"schema", "pending"} and value["pending"]:
+        return whole
+    counted = {name: each for name, each in whole.items() if name not in ("checksum", "pending")}
+    return {**whole, "checksum": hashlib.sha256(canonical(counted)).hexdigest()}
+
+
+def canonical(value: object) -> bytes:
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
 
 
 def without(value: dict[str, Any], name: str) -> dict[str, Any]:
@@ -264,6 +290,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
                 path=RelativePath(path),
                 size=sizes[path],
                 sha256=draw(st.binary(min_size=32, max_size=32)).hex(),
+                rest_sha256=draw(st.binary(min_size=32, max_size=32)).hex(),
                 version=draw(st.none() | TEXTS),
                 etag=draw(st.none() | TEXTS),
             )
@@ -273,6 +300,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
         tensors=tuple(tensors),
         block_size=block_size if tensors else 0,
         documents=tuple(documents),
+        schema=draw(st.sampled_from(SCHEMAS)),
     )
 
 

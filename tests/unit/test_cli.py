@@ -19,6 +19,7 @@ import h5py
 import numpy as np
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
+from resealing import resealed
 
 import remote_models
 from remote_models._progress_bar import CLEAR_LINE, ProgressBar
@@ -304,7 +305,7 @@ def test_info_of_a_model_without_a_manifest(run: Command, bare: str, h5: str) ->
 
 def test_info_of_a_format_of_tomorrow(run: Command, h5: str) -> None:
     where = f"{h5}.manifest.json"
-    poke(where, peek(where).replace(b'"format":"h5"', b'"format":"h6"'))
+    poke(where, resealed({**json.loads(peek(where)), "format": "h6"}))
     result = run("info", h5)
     assert result.code == OK
     assert "a format of a later version" in result.out
@@ -788,7 +789,7 @@ def test_where_nothing_is_every_verb_says_so(
 
 @pytest.mark.parametrize("verb", ["adopt", "info", "ls", "verify", "weights"])
 def test_a_damaged_manifest_is_an_integrity_error(run: Command, verb: str, h5: str) -> None:
-    poke(f"{h5}.manifest.json", b'{"schema":2}')
+    poke(f"{h5}.manifest.json", b'{"schema":3}')
     result = run(verb, h5)
     assert result.code == INTEGRITY
     assert result.err.startswith(f"error: {h5}.manifest.json (schema): unknown manifest")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from remote_models.digest import (
     FileHasher,
     format_digest,
+    gaps_between,
     is_sha256,
     parse_digest,
     sha256_hex,
@@ -78,3 +79,41 @@ def test_a_file_and_its_ranges_are_hashed_however_it_is_cut(
         whole = data[offset : offset + nbytes]
         blocks = [whole[at : at + block_size] for at in range(0, nbytes, block_size)]
         assert hasher.blocks(index) == b"".join(hashlib.sha256(block).digest() for block in blocks)
+
+
+@given(
+    data=st.binary(max_size=100),
+    cuts=st.lists(st.integers(0, 100), max_size=8),
+    edges=st.lists(st.integers(0, 100), max_size=6, unique=True),
+    apart=st.lists(st.tuples(st.integers(0, 110), st.integers(0, 110)), max_size=4),
+)
+def test_what_lies_in_no_range_is_hashed_however_it_is_cut(
+    data: bytes, cuts: list[int], edges: list[int], apart: list[tuple[int, int]]
+) -> None:
+    inside = sorted(edges)
+    ranges = [(start, stop - start) for start, stop in zip(inside[::2], inside[1::2], strict=False)]
+    hasher = FileHasher(ranges, block_size=7, apart=apart)
+    bounds = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
+    for start, stop in itertools.pairwise(bounds):
+        hasher.update(data[start:stop])
+    taken = {at for offset, nbytes in (*ranges, *apart) for at in range(offset, offset + nbytes)}
+    rest = bytes(byte for at, byte in enumerate(data) if at not in taken)
+    expected = hashlib.sha256(rest).hexdigest() if taken else None
+    assert hasher.rest_sha256() == expected
+    assert hasher.sha256() == hashlib.sha256(data).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("ranges", "gaps"),
+    [
+        ([], [(0, None)]),
+        ([(0, 0), (5, 0)], [(0, None)]),
+        ([(0, 3)], [(3, None)]),
+        ([(3, 2), (1, 2)], [(0, 1), (5, None)]),
+        ([(1, 9), (2, 3), (12, 1)], [(0, 1), (10, 12), (13, None)]),
+    ],
+)
+def test_gaps_lie_between_ranges(
+    ranges: list[tuple[int, int]], gaps: list[tuple[int, int | None]]
+) -> None:
+    assert gaps_between(ranges) == gaps

@@ -19,7 +19,7 @@ PACKAGE = "remote_models"
 
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({
-        "_fields", "_size", "_strict_json", "_tensor_table", "_version",
+        "_checksum", "_fields", "_file_entry", "_size", "_strict_json", "_tensor_table", "_version",
         "digest", "documents", "errors", "manifest", "tensor_hashing", "tensors",
     }),
     frozenset({"cache", "storage"}),
@@ -32,16 +32,28 @@ FLOORS: tuple[frozenset[str], ...] = (
 """The rooms of each floor, as in the design; a private room is a part of its neighbour."""
 
 NEIGHBOURS: Mapping[str, frozenset[str]] = {
+    "_checksum": frozenset({"_fields", "_strict_json", "digest", "errors"}),
     "_fields": frozenset({"errors"}),
+    "_file_entry": frozenset({"_fields", "digest"}),
     "_size": frozenset({"errors"}),
     "_strict_json": frozenset({"_fields", "errors"}),
-    "_tensor_table": frozenset({"_fields", "documents", "errors", "tensors"}),
+    "_tensor_table": frozenset({"_fields", "_file_entry", "documents", "errors", "tensors"}),
     "digest": frozenset({"errors"}),
     "documents": frozenset({"_fields", "digest", "errors"}),
     "manifest": frozenset(
-        {"_fields", "_strict_json", "_tensor_table", "digest", "documents", "errors", "tensors"}
+        {
+            "_checksum",
+            "_fields",
+            "_file_entry",
+            "_strict_json",
+            "_tensor_table",
+            "digest",
+            "documents",
+            "errors",
+            "tensors",
+        }
     ),
-    "tensor_hashing": frozenset({"digest", "tensors"}),
+    "tensor_hashing": frozenset({"digest", "documents", "tensors"}),
     "tensors": frozenset({"_fields", "digest", "errors"}),
     "adoption": frozenset({"remote_model"}),
     "publishing": frozenset({"remote_model"}),

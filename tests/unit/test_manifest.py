@@ -20,6 +20,7 @@ from remote_models import _strict_json
 from remote_models.errors import ArgumentError, ManifestError
 from remote_models.manifest import (
     SCHEMA,
+    SCHEMAS,
     FileEntry,
     Layout,
     Manifest,
@@ -35,11 +36,13 @@ from unit.manifest_samples import (
     STORED,
     TEXTS,
     accept_or_refuse,
+    canonical,
     document,
     encode,
     manifests,
     read,
     read_current,
+    sealed,
     tensor_document,
     with_described,
     with_file,
@@ -48,7 +51,7 @@ from unit.manifest_samples import (
     without,
 )
 
-KEPT = sorted((Path(__file__).parents[1] / "manifests" / "schema-1").glob("*.json"))
+KEPT = sorted((Path(__file__).parents[1] / "manifests").glob("schema-*/*.json"))
 
 # What is written is what is read
 
@@ -80,8 +83,8 @@ def test_a_file_entry_that_is_written_is_the_one_that_is_read(manifest: Manifest
         assert FileEntry.from_json(entry.to_json(), where="files[0]") == entry
 
 
-@pytest.mark.parametrize("path", KEPT, ids=lambda path: path.stem)
-def test_the_manifests_of_schema_1_that_are_kept_are_read_for_ever(path: Path) -> None:
+@pytest.mark.parametrize("path", KEPT, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_the_manifests_that_are_kept_are_read_for_ever(path: Path) -> None:
     data = path.read_bytes()
     stored = StoredManifest.from_bytes(data, where=path.name)
     assert stored.to_bytes() == data
@@ -90,8 +93,10 @@ def test_the_manifests_of_schema_1_that_are_kept_are_read_for_ever(path: Path) -
         assert Manifest.from_json(manifest.to_json()).digest == manifest.digest
 
 
-def test_manifests_of_every_kind_are_kept() -> None:
-    assert {path.stem for path in KEPT} >= {
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_manifests_of_every_kind_are_kept(schema: int) -> None:
+    kept = {path.stem for path in KEPT if path.parent.name == f"schema-{schema}"}
+    assert kept >= {
         "directory", "etags", "file", "first-save-under-way", "minimal", "overwrite-under-way",
         "several-files", "tensors", "tensors-in-slices", "unknown-members",
     }  # fmt: skip
@@ -108,11 +113,13 @@ def test_the_canonical_form_is_sorted_compact_utf_8() -> None:
         producer={"é": "1"},
         files=(FileEntry(path=RelativePath("m.keras"), size=0, sha256=HEX),),
     )
-    assert manifest.to_bytes().decode() == (
-        '{"created":"2026-01-31T00:00:00Z",'
+    rest = (
+        '"created":"2026-01-31T00:00:00Z",'
         f'"files":[{{"path":"m.keras","sha256":"{HEX}","size":0}}],'
-        '"format":"keras","layout":"file","producer":{"é":"1"},"schema":1}'
+        '"format":"keras","layout":"file","producer":{"é":"1"},"schema":2}'
     )
+    checksum = hashlib.sha256(f"{{{rest}".encode()).hexdigest()
+    assert manifest.to_bytes().decode() == f'{{"checksum":"{checksum}",{rest}'
 
 
 def test_the_digest_is_that_of_the_canonical_document() -> None:
@@ -219,7 +226,8 @@ RULES: Mapping[str, tuple[object, str]] = {
     "text": ("manifest", "manifest"),
     "null": (None, "manifest"),
     "no schema": (without(document(), "schema"), "schema"),
-    "schema 2": (document(schema=2), "schema"),
+    "schema 2 without a checksum": (document(schema=2), "checksum"),
+    "schema 3": (document(schema=3), "schema"),
     "schema 0": (document(schema=0), "schema"),
     "schema true": (document(schema=True), "schema"),
     "schema 1.0": (document(schema=1.0), "schema"),
@@ -285,7 +293,10 @@ RULES: Mapping[str, tuple[object, str]] = {
     "pending object": (document(pending={}), "pending"),
     "pending null": (document(pending=None), "pending"),
     "pending text": (document(pending=["x"]), "pending[0]"),
-    "pending schema 2": (document(pending=[document(schema=2)]), "pending[0].schema"),
+    "pending schema 3": (document(pending=[document(schema=3)]), "pending[0].schema"),
+    "pending without a checksum": (
+        document(pending=[document(schema=2)]), "pending[0].checksum"
+    ),
     "pending file": (
         document(pending=[document(), with_file(size=-1)]), "pending[1].files[2].size"
     ),
@@ -306,22 +317,25 @@ RULES: Mapping[str, tuple[object, str]] = {
 @pytest.mark.parametrize("rule", RULES)
 def test_a_broken_rule_is_refused_and_named(rule: str) -> None:
     value, field = RULES[rule]
-    with pytest.raises(ManifestError) as caught:
-        read(value)
-    assert caught.value.where == f"s3://b/m ({field})"
-    assert f"({field})" in str(caught.value)
+    for each in (value, sealed(value)):
+        with pytest.raises(ManifestError) as caught:
+            StoredManifest.from_bytes(canonical(each), where="s3://b/m")
+        assert caught.value.where == f"s3://b/m ({field})"
+        assert f"({field})" in str(caught.value)
 
 
 def test_a_document_that_breaks_no_rule_is_read() -> None:
     """The rules above are broken one at a time: what they are broken in is valid."""
     assert read_current(document()).to_json() == document()
     assert read(document(pending=[document()])).pending == (read_current(document()),)
+    whole = sealed(tensor_document(pending=[document()]))
+    assert StoredManifest.from_bytes(canonical(whole), where="u").to_bytes() == canonical(whole)
 
 
 def test_a_later_schema_says_what_to_do() -> None:
     with pytest.raises(ManifestError, match="upgrade remote_models") as caught:
         read(document(schema=SCHEMA + 1))
-    assert (caught.value.expected, caught.value.found) == (SCHEMA, str(SCHEMA + 1))
+    assert (caught.value.expected, caught.value.found) == ("1 or 2", str(SCHEMA + 1))
 
 
 UNSAFE = [

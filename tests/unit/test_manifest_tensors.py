@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from remote_models.documents import StoredDocument
 from remote_models.errors import ManifestError
-from remote_models.manifest import Manifest
+from remote_models.manifest import Manifest, StoredManifest
 from remote_models.tensors import MIN_BLOCK_SIZE, Piece, StoredTensor, choose_block_size
 from unit.manifest_samples import (
     BLOCK_SIZE,
@@ -23,11 +23,12 @@ from unit.manifest_samples import (
     LOOSE,
     accept_or_refuse,
     blocks,
+    canonical,
     document,
     encode,
     manifests,
-    read,
     read_current,
+    sealed,
     tensor_document,
     with_described,
     with_slice,
@@ -181,14 +182,15 @@ TENSOR_RULES: Mapping[str, tuple[object, str]] = {
 @pytest.mark.parametrize("rule", TENSOR_RULES)
 def test_a_broken_rule_of_tensors_is_refused_and_named(rule: str) -> None:
     value, field = TENSOR_RULES[rule]
-    with pytest.raises(ManifestError) as caught:
-        read(value)
-    assert caught.value.where == f"s3://b/m ({field})"
-    assert len(str(caught.value)) < LONGEST_MESSAGE
-    pending = {"schema": 1, "pending": [value]}
-    with pytest.raises(ManifestError) as caught:
-        read(pending)
-    assert caught.value.where == f"s3://b/m (pending[0].{field})"
+    for whole in (value, sealed(value)):
+        with pytest.raises(ManifestError) as caught:
+            StoredManifest.from_bytes(canonical(whole), where="s3://b/m")
+        assert caught.value.where == f"s3://b/m ({field})"
+        assert len(str(caught.value)) < LONGEST_MESSAGE
+        pending = {"schema": 2, "pending": [whole]}
+        with pytest.raises(ManifestError) as caught:
+            StoredManifest.from_bytes(canonical(pending), where="s3://b/m")
+        assert caught.value.where == f"s3://b/m (pending[0].{field})"
 
 
 @pytest.mark.parametrize(

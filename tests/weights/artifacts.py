@@ -216,13 +216,24 @@ def manifest_of(
         producer={},
         files=tuple(
             FileEntry(
-                path=RelativePath(path), size=len(data), sha256=hashlib.sha256(data).hexdigest()
+                path=RelativePath(path),
+                size=len(data),
+                sha256=hashlib.sha256(data).hexdigest(),
+                rest_sha256=_rest_sha256(path, data, tensors),
             )
             for path, data in sorted(files.items())
         ),
         tensors=tuple(tensors),
         block_size=block_size if tensors else 0,
     )
+
+
+def _rest_sha256(path: str, data: bytes, tensors: Sequence[StoredTensor]) -> str:
+    rest = bytearray(b"\x01" * len(data))
+    for piece in (piece for tensor in tensors for piece in tensor.pieces if piece.file == path):
+        rest[piece.offset : piece.stop] = bytes(piece.nbytes)
+    outside = bytes(byte for byte, is_outside in zip(data, rest, strict=True) if is_outside)
+    return hashlib.sha256(outside).hexdigest()
 
 
 def opened(base: Location, manifest: Manifest, *, verify: bool = True) -> RemoteModel:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from resealing import resealed
 
 import remote_models as rm
 from remote_models.errors import (
@@ -171,7 +172,7 @@ def edited(published: Published, edit: Callable[[Any], None]) -> None:
     where = manifest_location(published.location, published.manifest.layout)
     document = json.loads(get(where))
     edit(document)
-    put(where, json.dumps(document).encode())
+    put(where, resealed(document))
 
 
 def test_digests_of_two_tensors_swapped(restored: Published) -> None:

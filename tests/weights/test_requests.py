@@ -98,7 +98,12 @@ def test_opening_is_one_small_request(proxy: CountingProxy, counted_base: Locati
         layout=Layout.FILE,
         created="2026-01-01T00:00:00Z",
         producer={"keras": "3.15.1", "tensorflow": "2.21.0", "python": "3.11.7"},
-        files=[FileEntry(path=RelativePath("model.weights.h5"), size=GIB + 8192, sha256="0" * 64)],
+        files=[
+            FileEntry(
+                path=RelativePath("model.weights.h5"), size=GIB + 8192, sha256="0" * 64,
+                rest_sha256="0" * 64,
+            )
+        ],
         tensors=[
             StoredTensor(
                 key=f"layers/dense_{n}/vars/0",
@@ -119,7 +124,7 @@ def test_opening_is_one_small_request(proxy: CountingProxy, counted_base: Locati
             for n in range(TENSORS)
         ],
         block_size=block_size,
-    )
+    )  # fmt: skip
     location = counted_base.join("model.weights.h5")
     data = StoredManifest(current=manifest).to_bytes()
     put(location.with_suffix(".manifest.json"), data)
