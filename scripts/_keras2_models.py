@@ -35,7 +35,7 @@ _SEEKER = "seeker==1.0.3"
 
 _ENVIRONMENT = {
     **os.environ,
-    "PYTHONPATH": str(_TESTS),
+    "PYTHONPATH": os.pathsep.join([str(_ROOT), str(_TESTS)]),
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "CUDA_VISIBLE_DEVICES": "",
 }

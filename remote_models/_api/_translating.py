@@ -23,12 +23,12 @@ __all__ = ["TRANSLATED_GENERATION", "may_translate", "translate_model"]
 TRANSLATED_GENERATION = 2
 """The only generation of Keras whose models are translated."""
 
-_DOCUMENT = {
-    Format.SAVED_MODEL: KERAS_METADATA,
-    Format.H5: MODEL_CONFIG,
-    Format.KERAS: MODEL_CONFIG,
+_DOCUMENTS = {
+    Format.SAVED_MODEL: {KERAS_METADATA, MODEL_CONFIG},
+    Format.H5: {MODEL_CONFIG},
+    Format.KERAS: {MODEL_CONFIG},
 }
-"""Of each format that can be translated, the document that says what the model is."""
+"""Of each format that can be translated, the documents that may say what the model is."""
 
 
 def may_translate(remote: RemoteModel) -> bool:
@@ -38,11 +38,10 @@ def may_translate(remote: RemoteModel) -> bool:
         StorageError: the store refused or failed.
     """
     manifest = remote.manifest
-    if manifest is None or remote.format not in _DOCUMENT or "keras" in manifest.producer:
+    if manifest is None or remote.format not in _DOCUMENTS or "keras" in manifest.producer:
         return False
-    if not manifest.tensors or _DOCUMENT[remote.format] not in {
-        each.name for each in manifest.documents
-    }:
+    documents = {each.name for each in manifest.documents}
+    if not manifest.tensors or not documents & _DOCUMENTS[remote.format]:
         return False
     if "tf_keras" in manifest.producer:
         return True

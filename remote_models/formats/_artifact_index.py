@@ -15,7 +15,13 @@ from remote_models.formats._keras_archive import CONFIG
 from remote_models.formats._keras_index import CompressedWeightsError, index_keras_archive
 from remote_models.formats._keras_metadata import layer_names, with_layer_names
 from remote_models.formats._names import OptimizerNames, unique_names, variable_name
-from remote_models.formats._saved_model import KERAS_2_METADATA, SAVED_CONFIG, state_key
+from remote_models.formats._saved_model import (
+    KERAS_2_METADATA,
+    SAVED_CONFIG,
+    SAVED_MODEL,
+    state_key,
+)
+from remote_models.formats._saved_objects import layer_names_of_objects
 from remote_models.formats._saved_state import name_state
 from remote_models.formats._sharded_index import index_sharded
 from remote_models.formats._tensor_bundle import index_checkpoint
@@ -61,7 +67,7 @@ def index_artifact(
     if what.format in (Format.SAVED_MODEL, Format.CHECKPOINT):
         prefix = name if what.format is Format.CHECKPOINT else _VARIABLES
         index = _index_checkpoint(prefix, sizes, open_file, where)
-        if what.format is Format.SAVED_MODEL:
+        if what.format is Format.SAVED_MODEL and what.has_keras_metadata:
             return _named_by_keras(index, sizes, open_file, where)
         return index
     if what.format is Format.KERAS_DIRECTORY:
@@ -117,17 +123,21 @@ def _index_checkpoint(
 def _named_by_keras(
     index: Index, names: Collection[str], open_file: Callable[[str], IO[bytes]], where: str
 ) -> Index:
-    """Name the tensors of a SavedModel by what Keras knows of the model, if it is one."""
+    """Name the tensors of a SavedModel of Keras by what Keras knows of the model."""
     if KERAS_2_METADATA in names:
         with open_file(KERAS_2_METADATA) as file:
             layers = layer_names(file.read(), where=where)
-        return replace(index, tensors=unique_names(with_layer_names(index.tensors, layers)))
-    if SAVED_CONFIG not in names:
+    elif SAVED_CONFIG in names:
+        with open_file(SAVED_CONFIG) as file:
+            architecture = architecture_of_json(file, where=f"{where}: {SAVED_CONFIG}")
+        index = without_model_name(index, _root_name(architecture))
+        return replace(index, tensors=name_state(index.tensors, architecture))
+    elif SAVED_MODEL in names:
+        with open_file(SAVED_MODEL) as file:
+            layers = layer_names_of_objects(file, where=f"{where}: {SAVED_MODEL}")
+    else:
         return index
-    with open_file(SAVED_CONFIG) as file:
-        architecture = architecture_of_json(file, where=f"{where}: {SAVED_CONFIG}")
-    index = without_model_name(index, _root_name(architecture))
-    return replace(index, tensors=name_state(index.tensors, architecture))
+    return replace(index, tensors=unique_names(with_layer_names(index.tensors, layers)))
 
 
 def _root_name(architecture: Mapping[str, Any] | None) -> str:

@@ -19,7 +19,13 @@ from remote_models.formats._format import Format
 from remote_models.formats._hdf5_walk import address_of, open_hdf5, text_attributes
 from remote_models.formats._keras_archive import CONFIG, METADATA, WEIGHTS
 from remote_models.formats._keras_index import data_offset, open_archive
-from remote_models.formats._saved_model import EXTRA_FOLDER, KERAS_2_METADATA, holds_keras_3
+from remote_models.formats._saved_model import (
+    EXTRA_FOLDER,
+    KERAS_2_METADATA,
+    SAVED_MODEL,
+    holds_keras_3,
+)
+from remote_models.formats._saved_objects import root_metadata
 
 __all__ = ["find_documents"]
 
@@ -48,7 +54,7 @@ def find_documents(
         FormatError: a file is damaged.
     """
     if format is Format.SAVED_MODEL:
-        return list(_in_saved_model(names, open_file))
+        return list(_in_saved_model(names, open_file, where))
     if format is Format.KERAS_DIRECTORY:
         return [_whole(open_file, CONFIG, MODEL_CONFIG)]
     if format is Format.ARCHITECTURE:
@@ -63,7 +69,7 @@ def find_documents(
 
 
 def _in_saved_model(
-    names: Collection[str], open_file: Callable[[str], IO[bytes]]
+    names: Collection[str], open_file: Callable[[str], IO[bytes]], where: str
 ) -> Iterator[StoredDocument]:
     if KERAS_2_METADATA in names:
         yield _whole(open_file, KERAS_2_METADATA, KERAS_METADATA)
@@ -72,6 +78,11 @@ def _in_saved_model(
             member = path.removeprefix(f"{EXTRA_FOLDER}/")
             if member not in (path, METADATA):
                 yield _whole(open_file, path, MODEL_CONFIG if member == CONFIG else member)
+    elif SAVED_MODEL in names:
+        with open_file(SAVED_MODEL) as file:
+            found = root_metadata(file, where=f"{where}: {SAVED_MODEL}")
+        if found is not None:
+            yield _document(MODEL_CONFIG, SAVED_MODEL, *found)
 
 
 def _document(kind: str, path: str, offset: int, data: bytes) -> StoredDocument:

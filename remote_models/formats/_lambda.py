@@ -15,6 +15,8 @@ from typing import Any
 from remote_models.formats._format import Format, Recognition
 from remote_models.formats._hdf5_index import architecture_of_hdf5
 from remote_models.formats._protos import parse_message
+from remote_models.formats._saved_model import KERAS_2_METADATA, SAVED_MODEL
+from remote_models.formats._saved_objects import metadata_of_objects
 
 __all__ = ["code_in_architecture", "code_in_model"]
 
@@ -43,12 +45,20 @@ def code_in_model(what: Recognition, path: Path, *, where: str) -> list[str]:
     if what.format is Format.H5:
         with path.open("rb") as file:
             return list(_names(architecture_of_hdf5(file, where=where)))
-    metadata = path / "keras_metadata.pb"
-    if what.format is not Format.SAVED_MODEL or not metadata.is_file():
+    if what.format is not Format.SAVED_MODEL:
         return []
-    message = parse_message("SavedMetadata", metadata.read_bytes(), where=where)
-    found = (name for node in message.nodes for name in code_in_architecture(node.metadata))
+    found = (name for text in _metadata(path, where) for name in code_in_architecture(text))
     return list(dict.fromkeys(found))
+
+
+def _metadata(path: Path, where: str) -> list[bytes]:
+    """Return what a SavedModel holds of each Keras object."""
+    metadata = path / KERAS_2_METADATA
+    if metadata.is_file():
+        nodes = parse_message("SavedMetadata", metadata.read_bytes(), where=where).nodes
+        return [node.metadata for node in nodes]
+    graph = path / SAVED_MODEL
+    return metadata_of_objects(graph.read_bytes(), where=where) if graph.is_file() else []
 
 
 def _names(value: object) -> Iterator[str]:

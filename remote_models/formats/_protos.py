@@ -1,9 +1,11 @@
 """The protocol buffers that TensorFlow writes, without TensorFlow.
 
 Sources: tensor_bundle.proto, trackable_object_graph.proto, saved_model.proto,
-meta_graph.proto (tensorflow/core/protobuf) and tensor_shape.proto, tensor_slice.proto,
-versions.proto (tensorflow/core/framework).
-Only the fields that are read are declared.
+meta_graph.proto, saved_object_graph.proto (tensorflow/core/protobuf) and
+tensor_shape.proto, tensor_slice.proto, versions.proto (tensorflow/core/framework).
+Only the fields that are read are declared, and a ``saved_model.pb`` twice: for who reads
+its signatures and for who reads its objects. A ``SavedNode`` is a ``SavedObject`` there,
+which is the name of another message in saved_metadata.proto.
 
 The descriptors are built at run time in a private pool: protobuf refuses two
 definitions of one file in its default pool, which TensorFlow fills, and code that
@@ -77,6 +79,11 @@ _MESSAGES: dict[str, tuple[tuple[int, str, str], ...]] = {
         (4, "identifier", "bytes"),
         (5, "metadata", "bytes"),
     ),
+    "SavedModelObjects": ((2, "meta_graphs", "MetaGraphObjects*"),),
+    "MetaGraphObjects": ((7, "object_graph_def", "SavedObjectGraph"),),
+    "SavedObjectGraph": ((1, "nodes", "SavedNode*"),),
+    "SavedNode": ((1, "children", "ObjectReference*"), (4, "user_object", "SavedUserObject")),
+    "SavedUserObject": ((1, "identifier", "bytes"), (3, "metadata", "bytes")),
     "SavedModel": ((2, "meta_graphs", "MetaGraphDef*"),),
     "MetaGraphDef": ((1, "meta_info_def", "MetaInfoDef"), (5, "signature_def", "SignatureEntry*")),
     "MetaInfoDef": ((4, "tags", "bytes*"),),

@@ -25,8 +25,10 @@ from remote_models.formats._keras_archive import (
 from remote_models.formats._saved_model import (
     KERAS_2_METADATA,
     SAVED_METADATA,
+    SAVED_MODEL,
     holds_keras_3,
 )
+from remote_models.formats._saved_objects import holds_keras_objects
 
 __all__ = ["recognise_directory", "recognise_file"]
 
@@ -123,7 +125,7 @@ def recognise_directory(
                 with open_file(SAVED_METADATA) as file:
                     data = file.read()
             return replace(keras_metadata(data, format=Format.SAVED_MODEL), generation=3)
-        with_keras = KERAS_2_METADATA in names
+        with_keras = KERAS_2_METADATA in names or _holds_keras_2(names, open_file, where)
         return Recognition(
             format=Format.SAVED_MODEL,
             generation=2 if with_keras else None,
@@ -143,6 +145,16 @@ def recognise_directory(
     raise UnrecognizedFormatError(
         "a directory, but no model", where=where, found=sorted(names)[:5], hint=hint
     )
+
+
+def _holds_keras_2(
+    names: Collection[str], open_file: Callable[[str], IO[bytes]], where: str
+) -> bool:
+    """Whether the graph itself holds the configuration, as before TensorFlow 2.5."""
+    if SAVED_MODEL not in names:
+        return False
+    with open_file(SAVED_MODEL) as file:
+        return holds_keras_objects(file, where=f"{where}: {SAVED_MODEL}")
 
 
 def _tail(file: IO[bytes], size: int) -> bytes:

@@ -1,6 +1,6 @@
 """Where a SavedModel directory keeps what Keras knows of the model.
 
-Keras 2 adds a file of its own. For Keras 3 this library uses the folder
+Keras 2 adds a file of its own from TensorFlow 2.5 on. For Keras 3 this library uses the folder
 ``assets.extra``, which the format keeps for files that no graph reads
 (tensorflow/cc/saved_model/constants.h): in it lies what a ``.keras`` archive holds
 beside its weights, under the same names. The weights lie in the SavedModel's own
@@ -20,6 +20,7 @@ __all__ = [
     "KERAS_2_METADATA",
     "SAVED_CONFIG",
     "SAVED_METADATA",
+    "SAVED_MODEL",
     "SHARED_VARIABLES",
     "STATE",
     "holds_keras_3",
@@ -33,7 +34,10 @@ SAVED_CONFIG = f"{EXTRA_FOLDER}/{CONFIG}"
 
 SAVED_METADATA = f"{EXTRA_FOLDER}/{METADATA}"
 
+SAVED_MODEL = "saved_model.pb"
+
 KERAS_2_METADATA = "keras_metadata.pb"
+"""Of TensorFlow 2.5 and later; before, ``saved_model.pb`` held what is in it."""
 
 STATE = "keras"
 """The child of the checkpoint's root below which the state lies."""

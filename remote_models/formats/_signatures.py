@@ -12,9 +12,7 @@ from typing import Any
 from remote_models.errors import FormatError
 from remote_models.formats._protos import parse_message
 
-__all__ = ["SAVED_MODEL", "Signature", "SignatureTensor", "parse_signatures"]
-
-SAVED_MODEL = "saved_model.pb"
+__all__ = ["Signature", "SignatureTensor", "parse_signatures"]
 
 _SERVE = b"serve"
 """The tag of the graph that is run (tensorflow/python/saved_model/tag_constants.py)."""

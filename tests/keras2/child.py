@@ -29,7 +29,7 @@ def run(
         [python, str(here / script), *map(str, arguments)],
         env={
             **os.environ,
-            "PYTHONPATH": str(here.parent),
+            "PYTHONPATH": os.pathsep.join([str(here.parents[1]), str(here.parent)]),
             "KERAS_BACKEND": "tensorflow",
             "TF_CPP_MIN_LOG_LEVEL": "3",
             "CUDA_VISIBLE_DEVICES": "",

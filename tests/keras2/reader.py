@@ -82,7 +82,7 @@ def results(folder: Path) -> Iterator[dict[str, Any]]:
     for case in sorted(path for path in folder.iterdir() if (path / "model.json").exists()):
         about = json.loads((case / "model.json").read_text())
         for path in sorted(case.iterdir()):
-            if path.name not in ("model", "model.h5", "model.keras"):
+            if path.name not in ("model", "model.h5", "model.keras", "older"):
                 continue
             try:
                 found = compare(path, about)

@@ -27,6 +27,7 @@ RUNS = (
     ("h5", "keras", "all functions"),
     ("h5", "model ", "compiled ", *REFUSED),
     ("tf", "MobileNetV2", "nested_deferred", "slashes", "custom", "with averages", AMBIGUOUS),
+    ("tf2.4", "nested", "slashes", "custom", "compiled Adam", "with averages"),
     ("keras", "nested", "shared", "custom", "AdamW", "scaled", AMBIGUOUS),
 )
 """What is saved in which formats. scripts/keras2_models tries every case by itself."""

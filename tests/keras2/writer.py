@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
+from formats.older_saved_models import make_older
 
 from keras2.application_cases import application_cases
 from keras2.differences import difference
@@ -30,7 +31,8 @@ ONLY_KERAS_2 = ("layer LocallyConnected1D", "layer LocallyConnected2D",
 
 CALM = 2e-6
 
-ENDS = {"h5": "model.h5", "keras": "model.keras", "tf": "model"}
+ENDS = {"h5": "model.h5", "keras": "model.keras", "tf": "model", "tf2.4": "older"}
+"""The formats; ``tf2.4`` is a SavedModel as TensorFlow 2.4 and earlier wrote it."""
 
 
 def makers() -> dict[str, Callable[[], Any]]:
@@ -120,9 +122,11 @@ def save(name: str, make: Callable[[], Any], folder: Path, formats: list[str]) -
     failed = {}
     for each in formats:
         # What each layer does is in its configuration, and takes minutes to trace.
-        options = {"save_traces": False} if each == "tf" else {}
+        options = {"save_traces": False} if each.startswith("tf") else {}
         try:
             model.save(folder / ENDS[each], **options)
+            if each == "tf2.4":
+                make_older(folder / ENDS[each])
         except (NotImplementedError, TypeError, ValueError, RuntimeError) as error:
             failed[each] = f"{type(error).__name__}: {error}"
     return describe(name, model, folder, inputs, failed)
