@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import socket
 import struct
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from urllib.parse import urlsplit
 
 from remote_models.testing import Emulator
 
-__all__ = ["CountingProxy", "Disturbance", "Exchange", "counting_proxy"]
+__all__ = ["CountingProxy", "Disturbance", "Exchange", "Moment", "counting_proxy"]
 
 _HOP_BY_HOP = {"connection", "transfer-encoding", "keep-alive"}
 
@@ -36,6 +37,13 @@ class Disturbance(Enum):
     SHORT = "half of the body comes, and pretends to be all of it"
 
 
+class Moment(Enum):
+    """Where a request is on its way through."""
+
+    BEFORE = "before it is done"
+    AFTER = "after it is done"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Exchange:
     """One request, the size of its body, and that of its answer's."""
@@ -54,12 +62,17 @@ class CountingProxy:
     Attributes:
         allows: Which methods and paths may pass; the others are denied as S3 would.
         disturbs: What happens to a request with this method and ``Range``.
+        meets: Told of each request twice: when it has come whole, and when the server has
+            done it and nobody has been told yet.
+        under_way: How many requests are with the server.
     """
 
     def __init__(self, upstream: str) -> None:
         self.upstream = urlsplit(upstream).netloc
         self.allows: Callable[[str, str], bool] = lambda _method, _path: True
         self.disturbs: Callable[[str, str | None], Disturbance | None] = lambda *_: None
+        self.meets: Callable[[Moment], None] = lambda _moment: None
+        self.under_way = 0
         self.exchanges: list[Exchange] = []
         self.lock = threading.Lock()
         self.server = _Server(("127.0.0.1", 0), _Handler, self)
@@ -128,6 +141,11 @@ class _Server(ThreadingHTTPServer):
         super().__init__(address, handler)
         self.proxy = proxy
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Pass over clients that have gone."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]  # typeshed
+
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -141,6 +159,9 @@ class _Handler(BaseHTTPRequestHandler):
         proxy = self.server.proxy
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length) if length else None
+        if body is not None and len(body) < length:  # whoever asked has gone
+            self.close_connection = True
+            return
         if not proxy.allows(self.command, self.path):
             self._record(403, 0, length)
             self._refuse(403, "Forbidden", _DENIED)
@@ -154,7 +175,15 @@ class _Handler(BaseHTTPRequestHandler):
             self._record(0, 0, length)
             self._hang_up()
             return
-        response, headers, data = self._ask(proxy.upstream, body)
+        with proxy.lock:
+            proxy.under_way += 1
+        try:
+            proxy.meets(Moment.BEFORE)
+            response, headers, data = self._ask(proxy.upstream, body)
+            proxy.meets(Moment.AFTER)
+        finally:
+            with proxy.lock:
+                proxy.under_way -= 1
         if disturbance is Disturbance.SHORT:
             data = data[: len(data) // 2]
         self._record(response.status, len(data), length)
@@ -214,11 +243,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response_only(response.status, response.reason)
         for name, value in headers:
             if name.lower() not in _HOP_BY_HOP | {"content-length"}:
-                self.send_header(name, value)
+                self.send_header(name, self._own_address(value))
         of_head = dict(headers).get("Content-Length") if self.command == "HEAD" else None
         self.send_header("Content-Length", of_head or str(len(data)))
         self.end_headers()
         self.wfile.write(data[: len(data) // 2] if cut else data)
         self.close_connection = self.close_connection or cut
+
+    def _own_address(self, value: str) -> str:
+        """Let what the server says of itself lead here, such as the address of an upload."""
+        assert isinstance(self.server, _Server)
+        proxy = self.server.proxy
+        return value.replace(f"http://{proxy.upstream}/", f"{proxy.endpoint_url}/")
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _forward  # noqa: N815 - http.server's names

@@ -1,0 +1,58 @@
+"""A process that forks savers, which others kill while they talk to a server.
+
+Run as a program, in a process without threads, so that it may fork. It reads orders from
+its standard input, each a line of JSON::
+
+    {"url": …, "options": …, "scenario": …, "version": …, "client": …}
+
+forks a child that saves, stopped until somebody sends it SIGCONT, and prints its number;
+when the child has ended, it prints its status as of wait(2), 0 or the signal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+
+def main() -> None:
+    # The packages of the tests, when this is run as a program.
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from publishing.artifacts import save
+    from publishing.request_scenarios import SCENARIOS
+    from remote_models.storage import Location
+
+    for line in sys.stdin:
+        order = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            os.kill(os.getpid(), signal.SIGSTOP)
+            os.environ["REMOTE_MODELS_CLIENT"] = order["client"]
+            scenario = SCENARIOS[order["scenario"]]
+            content = scenario.content(order["version"])
+            location = Location.parse(order["url"], order["options"])
+            save(location.join(content.name), content, overwrite=scenario.overwrite)
+            os._exit(0)
+        os.waitpid(child, os.WUNTRACED)
+        print(child, flush=True)
+        _, status = os.waitpid(child, 0)
+        print(status, flush=True)
+
+
+def preload() -> None:
+    """Import what a saver needs: seconds for each of them otherwise."""
+    import gcsfs  # noqa: F401
+    import obstore.store  # noqa: F401
+    import s3fs  # noqa: F401
+
+    import remote_models.storage._gcs
+    import remote_models.storage._obstore
+    import remote_models.storage._s3  # noqa: F401
+
+
+if __name__ == "__main__":
+    preload()
+    main()

@@ -1,0 +1,157 @@
+"""A process that saves to a server and is killed, for real, at each of its requests.
+
+Before the server has done the request, and after that, with the answer still on its way.
+Whatever happens, a reader gets the old model whole, the new one whole, or an error that
+says so, and the next save succeeds.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, Protocol
+
+import pytest
+from weights.counting_proxy import CountingProxy, Moment, counting_proxy
+
+from publishing import request_kill
+from publishing.artifacts import expected, load, observe, save
+from publishing.request_scenarios import SCENARIOS
+from remote_models.storage import Location
+from remote_models.testing import Emulator
+
+pytestmark = pytest.mark.usefixtures("hasty_readers")
+
+EVERY = int(os.environ.get("REMOTE_MODELS_TEST_KILL_EVERY", "7"))
+"""Every which request savers are killed at; scripts/kills says 1."""
+
+MOST_REQUESTS = 200
+
+
+class Buckets(Protocol):
+    """What the fixture of that name is."""
+
+    def prefix(self, emulator: Emulator, *, versioning: bool = False) -> Location: ...
+
+
+class Killer:
+    """Kills a process at a request, before or after it is done."""
+
+    def __init__(self, process: int, at: int, moment: Moment) -> None:
+        self._process = process
+        self._at = at
+        self._moment = moment
+        self._lock = threading.Lock()
+        self._seen: Counter[Moment] = Counter()
+
+    def __call__(self, moment: Moment) -> None:
+        with self._lock:
+            if moment is self._moment:
+                if self._seen[moment] == self._at:
+                    os.kill(self._process, signal.SIGKILL)
+                self._seen[moment] += 1
+
+
+@dataclass(frozen=True)
+class Forks:
+    """The process that forks savers."""
+
+    orders: IO[str]
+    answers: IO[str]
+
+    def save(
+        self, base: Location, proxy: CountingProxy, *, scenario: str, client: str,
+        at: int, moment: Moment,
+    ) -> bool:  # fmt: skip
+        """Save a version "new" below ``base``; say whether it was killed."""
+        options = {**base.storage_options, "endpoint_url": proxy.endpoint_url}
+        order = {
+            "url": base.url, "options": options, "scenario": scenario, "version": "new",
+            "client": client,
+        }  # fmt: skip
+        print(json.dumps(order), file=self.orders, flush=True)
+        process = int(self.answers.readline())
+        killer = Killer(process, at, moment)
+        proxy.meets = killer
+        os.kill(process, signal.SIGCONT)
+        status = int(self.answers.readline())
+        pause = threading.Event()
+        while proxy.under_way:  # what the dead one has sent is still being done
+            pause.wait(0.002)
+        assert status in (0, signal.SIGKILL), status
+        return status != 0
+
+
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Forks]:
+    with subprocess.Popen(
+        [sys.executable, request_kill.__file__],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            yield Forks(process.stdin, process.stdout)
+        finally:
+            process.stdin.close()
+
+
+@contextmanager
+def through_proxy(emulator: Emulator) -> Iterator[CountingProxy]:
+    with counting_proxy(emulator.endpoint_url) as proxy:
+        yield proxy
+
+
+@pytest.mark.parametrize(
+    ("name", "versioning"),
+    [
+        pytest.param(name, versioning, id=f"{name}, versions" if versioning else name)
+        for name, scenario in SCENARIOS.items()
+        for versioning in ([False, True] if scenario.present else [False])
+    ],
+)
+@pytest.mark.parametrize(
+    ("server", "client"),
+    [("seaweed", "obstore"), ("seaweed", "fsspec"), ("fake_gcs", "auto")],
+    ids=["obstore", "s3fs", "gcsfs"],
+)
+def test_killed(
+    request: pytest.FixtureRequest,
+    buckets: Buckets,
+    forks: Forks,
+    server: str,
+    client: str,
+    name: str,
+    versioning: bool,
+) -> None:
+    scenario = SCENARIOS[name]
+    # With versions of objects, the manifest pins those of the old files.
+    readable = frozenset({"old", "new"}) if versioning else scenario.readable
+    old, new, following = (scenario.content(version) for version in ("old", "new", "next"))
+    found: Counter[str] = Counter()
+    with through_proxy(request.getfixturevalue(server)) as proxy:
+        points = ((at, moment) for at in itertools.count() for moment in Moment)
+        for at, moment in itertools.islice(points, None, None, EVERY):
+            base = buckets.prefix(request.getfixturevalue(server), versioning=versioning)
+            location = base.join(old.name)
+            if scenario.present:
+                save(location, old)
+            if not forks.save(base, proxy, scenario=name, client=client, at=at, moment=moment):
+                break
+            assert at < MOST_REQUESTS
+            outcome = observe(location, old, new)
+            assert outcome in readable, f"{outcome} after a kill at {at}, {moment.value}"
+            found[outcome] += 1
+            save(location, following)
+            assert load(location) == expected(following)
+    print(f"{name}, {server}, {client}: killed at {found.total()} requests, {dict(found)}")
+    assert found
