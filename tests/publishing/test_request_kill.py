@@ -112,15 +112,15 @@ def through_proxy(emulator: Emulator) -> Iterator[CountingProxy]:
 
 
 @pytest.mark.parametrize(
-    ("name", "versioning"),
+    "case",
     [
-        pytest.param(name, versioning, id=f"{name}, versions" if versioning else name)
+        pytest.param((name, versioning), id=f"{name}, versions" if versioning else name)
         for name, scenario in SCENARIOS.items()
         for versioning in ([False, True] if scenario.present else [False])
     ],
 )
 @pytest.mark.parametrize(
-    ("server", "client"),
+    "through",
     [("seaweed", "obstore"), ("seaweed", "fsspec"), ("fake_gcs", "auto")],
     ids=["obstore", "s3fs", "gcsfs"],
 )
@@ -128,11 +128,10 @@ def test_killed(
     request: pytest.FixtureRequest,
     buckets: Buckets,
     forks: Forks,
-    server: str,
-    client: str,
-    name: str,
-    versioning: bool,
+    through: tuple[str, str],
+    case: tuple[str, bool],
 ) -> None:
+    (server, client), (name, versioning) = through, case
     scenario = SCENARIOS[name]
     # With versions of objects, the manifest pins those of the old files.
     readable = frozenset({"old", "new"}) if versioning else scenario.readable
