@@ -50,6 +50,12 @@ def _empty_cache(caches: Path) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def _hasty_savers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No waiting for savers that a test has killed: a live one is safe without, too."""
+    monkeypatch.setattr("remote_models.publishing._manifest_file.PATIENCE_SECONDS", 0)
+
+
 @pytest.fixture(scope="session")
 def seaweed() -> Iterator[Emulator]:
     """SeaweedFS: the S3 server that refuses. One for the session: it takes 3 s to start."""

@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from remote_models.errors import (
-    AccessDeniedError,
-    BucketNotFoundError,
-    CredentialsError,
-    ManifestError,
-    ModelExistsError,
-    ModelNotFoundError,
-)
-from remote_models.manifest import Layout, Manifest, StoredManifest
-from remote_models.remote_model import manifest_location, read_stored_manifest
+from remote_models.errors import AccessDeniedError, ModelExistsError, ModelNotFoundError
+from remote_models.manifest import Layout, Manifest
+from remote_models.publishing._manifest_file import ManifestFile
+from remote_models.remote_model import manifest_location
 from remote_models.storage import Location, Store
 
 __all__ = ["EarlierArtifact"]
@@ -26,13 +20,13 @@ _SAVED_MODEL = "saved_model.pb"
 class EarlierArtifact:
     """What is at the location before the save.
 
-    ``present`` says whether anything is, ``None`` where one may not look;
-    ``stored`` is its manifest, if it has a readable one; ``is_bare`` says that an
-    artifact is there without any manifest.
+    ``manifest`` is its manifest, there or not; ``present`` says whether anything is,
+    ``None`` where one may not look; ``is_bare`` says that an artifact is there without
+    any manifest.
     """
 
     location: Location
-    stored: StoredManifest | None
+    manifest: ManifestFile
     present: bool | None
     is_bare: bool = False
 
@@ -46,31 +40,21 @@ class EarlierArtifact:
                 where=str(location),
                 hint="Choose another name, or delete it first",
             )
-        try:
-            stored = read_stored_manifest(store, manifest_location(location, layout), layout)
-        except BucketNotFoundError:
-            if not location.is_local:  # locally the folder may still have to be made
-                raise
-        except ModelNotFoundError:
-            pass
-        except CredentialsError:
-            raise
-        except AccessDeniedError:
-            return cls(location=location, stored=None, present=None)
-        except ManifestError:
-            # Damaged: it can be replaced, but not kept beside the new one.
-            return cls(location=location, stored=None, present=True)
-        else:
-            return cls(location=location, stored=stored, present=True)
+        manifest = ManifestFile(store, manifest_location(location, layout), layout)
+        manifest.read()
+        if manifest.is_there or manifest.is_hidden:
+            present = True if manifest.is_there else None
+            return cls(location=location, manifest=manifest, present=present)
         target = location.join(_SAVED_MODEL) if layout is Layout.DIRECTORY else location
-        present = _is_present(store, target)
-        return cls(location=location, stored=None, present=present, is_bare=present)
+        is_bare = _is_present(store, target)
+        return cls(location=location, manifest=manifest, present=is_bare, is_bare=is_bare)
 
     def check(self, *, overwrite: bool) -> None:
         """Refuse early what the store's exclusive create would refuse at the commit."""
         if overwrite or not self.present:
             return
-        unfinished = self.stored is not None and self.stored.current is None
+        stored = self.manifest.stored
+        unfinished = stored is not None and stored.current is None
         raise ModelExistsError(
             "an unfinished save is stored here" if unfinished else "a model is stored here already",
             where=str(self.location),
@@ -80,7 +64,7 @@ class EarlierArtifact:
     @property
     def candidates(self) -> Sequence[Manifest]:
         """The manifests of what may be there."""
-        return self.stored.candidates if self.stored else ()
+        return self.manifest.candidates
 
 
 def _is_present(store: Store, location: Location) -> bool:

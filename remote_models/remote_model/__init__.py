@@ -6,6 +6,7 @@ from remote_models.remote_model._discovery import (
     find_files,
     find_manifest,
     manifest_location,
+    parse_stored_manifest,
     read_stored_manifest,
 )
 from remote_models.remote_model._folder import ArtifactFolder
@@ -26,6 +27,7 @@ __all__ = [
     "find_files",
     "find_manifest",
     "manifest_location",
+    "parse_stored_manifest",
     "read_stored_manifest",
 ]
 

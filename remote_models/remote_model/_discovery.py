@@ -28,6 +28,7 @@ __all__ = [
     "find_files",
     "find_manifest",
     "manifest_location",
+    "parse_stored_manifest",
     "pin_manifest",
     "read_any_manifest",
     "read_stored_manifest",
@@ -50,10 +51,8 @@ def read_stored_manifest(store: Store, location: Location, layout: Layout) -> St
         ModelNotFoundError: none is there.
         ManifestError: it is malformed, unsafe, or one of another layout.
     """
-    found, stored = read_any_manifest(store, location)
-    if found is not layout:
-        raise _other_layout(location, layout, found)
-    return stored
+    data = read_all(store, location, limit=MAX_MANIFEST_BYTES)
+    return parse_stored_manifest(data, location, layout)
 
 
 def read_any_manifest(store: Store, location: Location) -> tuple[Layout, StoredManifest]:
@@ -63,7 +62,22 @@ def read_any_manifest(store: Store, location: Location) -> tuple[Layout, StoredM
         ModelNotFoundError: none is there.
         ManifestError: it is malformed or unsafe.
     """
-    data = read_all(store, location, limit=MAX_MANIFEST_BYTES)
+    return _parse(read_all(store, location, limit=MAX_MANIFEST_BYTES), location)
+
+
+def parse_stored_manifest(data: bytes, location: Location, layout: Layout) -> StoredManifest:
+    """Check what was read at ``location``.
+
+    Raises:
+        ManifestError: it is malformed, unsafe, or one of another layout.
+    """
+    found, stored = _parse(data, location)
+    if found is not layout:
+        raise _other_layout(location, layout, found)
+    return stored
+
+
+def _parse(data: bytes, location: Location) -> tuple[Layout, StoredManifest]:
     stored = StoredManifest.from_bytes(data, where=str(location))
     layout = stored.candidates[0].layout
     for manifest in stored.candidates:

@@ -11,6 +11,7 @@ import errno
 from remote_models.errors import (
     AccessDeniedError,
     BucketNotFoundError,
+    ConflictError,
     IntegrityError,
     ModelExistsError,
     ModelNotFoundError,
@@ -29,7 +30,7 @@ _UNREACHABLE = {errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno
 
 _TABLE: tuple[tuple[type[Exception], type[RemoteModelsError], str, str | None], ...] = (
     (FileNotFoundError, ModelNotFoundError, "nothing is stored here", None),
-    (FileExistsError, ModelExistsError, "something is stored here already",
+    (FileExistsError, ConflictError, "something is stored here already",
      "Pass overwrite=True to replace it"),
     (IsADirectoryError, ModelExistsError, "a folder is in the way", "Choose another name"),
     (NotADirectoryError, ModelExistsError, "a file stands where a folder is needed",

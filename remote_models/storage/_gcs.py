@@ -27,15 +27,15 @@ from remote_models.errors import (
     AccessDeniedError,
     ArgumentError,
     BucketNotFoundError,
+    ConflictError,
     CredentialsError,
-    ModelExistsError,
     RemoteModelsError,
     StorageError,
     StoreUnavailableError,
 )
 from remote_models.storage._errors import replaced, translate
 from remote_models.storage._location import Location
-from remote_models.storage._staging import CommittedFile, StagedFile
+from remote_models.storage._staging import WRITER, CommittedFile, StagedFile, new_writer
 from remote_models.storage._store import Buffer, ObjectInfo, Store
 
 __all__ = ["GCSStagedFile", "GCSStore"]
@@ -73,7 +73,7 @@ _BY_TYPE: tuple[tuple[type[Exception], _Row], ...] = (
     # What gcsfs makes of status 412, and of 400 where the text says "invalid".
     (
         FileExistsError,
-        (ModelExistsError, "something is stored here already", "Pass overwrite=True to replace it"),
+        (ConflictError, "something is stored here already", "Pass overwrite=True to replace it"),
     ),
     (ValueError, (ArgumentError, "a name or a value that the store does not take", None)),
 )
@@ -103,7 +103,12 @@ class GCSStore(Store):
         with self.errors(location):
             found = self._gcs.call("GET", "b/{}/o/{}", bucket, key, json_out=True, **pinned)
         generation = found.get("generation")
-        return ObjectInfo(size=int(found["size"]), version=generation, etag=generation)
+        return ObjectInfo(
+            size=int(found["size"]),
+            version=generation,
+            etag=generation,
+            writer=found.get("metadata", {}).get(WRITER),
+        )
 
     def list_names(self, folder: Location, prefix: str) -> Mapping[str, ObjectInfo]:
         root = self._key(folder)
@@ -111,9 +116,17 @@ class GCSStore(Store):
             found = self._filesystem.find(root, prefix=prefix, maxdepth=1, detail=True)
         return {path.rpartition("/")[2]: self._describe(info) for path, info in found.items()}
 
-    def stage(self, location: Location, size: int, *, if_absent: bool = False) -> StagedFile:
+    def stage(
+        self,
+        location: Location,
+        size: int,
+        *,
+        if_absent: bool = False,
+        if_match: str | None = None,
+    ) -> StagedFile:
         bucket, key, _ = self._gcs.split_path(self._key(location))
-        return GCSStagedFile(self._gcs, bucket, key, size, if_absent=if_absent)
+        generation = "0" if if_absent else if_match
+        return GCSStagedFile(self._gcs, bucket, key, size, generation=generation)
 
     def _read(self, key: str, start: int, stop: int, version: str | None) -> bytes:
         try:
@@ -180,18 +193,27 @@ class GCSStagedFile(StagedFile):
     """An object on its way: one request if it is small, else a resumable upload.
 
     GCS makes the object of a resumable upload when its last byte arrives, so the
-    last chunk is what ``commit`` sends. ``if_absent`` is generation 0 ("Request
-    preconditions"), which GCS checks when the upload begins and when it ends.
+    last chunk is what ``commit`` sends. The generation is that of the object to replace,
+    "0" if none may be there ("Request preconditions"); GCS compares it when the upload
+    begins and when it ends.
 
     GCS takes the chunks of an upload one after the other ("Performing resumable
     uploads"): one is under way while the next is written.
     """
 
     def __init__(
-        self, gcs: _GCSFileSystem, bucket: str, key: str, size: int, *, if_absent: bool
+        self,
+        gcs: _GCSFileSystem,
+        bucket: str,
+        key: str,
+        size: int,
+        *,
+        generation: str | None,
     ) -> None:
         self._gcs = gcs
-        self._condition = {"ifGenerationMatch": "0"} if if_absent else {}
+        self._condition = {} if generation is None else {"ifGenerationMatch": generation}
+        self.writer = new_writer()
+        self._resource = {"name": key, "metadata": {WRITER: self.writer}}
         self._bucket = bucket
         self._key = key
         self._size = size
@@ -236,7 +258,7 @@ class GCSStagedFile(StagedFile):
         boundary = f"==={secrets.token_hex(16)}==="
         head = (
             f"--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n"
-            f"{json.dumps({'name': self._key})}\r\n"
+            f"{json.dumps(self._resource)}\r\n"
             f"--{boundary}\r\nContent-Type: application/octet-stream\r\n\r\n"
         )
         made: dict[str, Any] = self._gcs.call(
@@ -271,7 +293,7 @@ class GCSStagedFile(StagedFile):
                 "POST",
                 self._upload_url,
                 uploadType="resumable",
-                json={"name": self._key},
+                json=self._resource,
                 **self._condition,
             )
             self._session = str(headers["Location"])

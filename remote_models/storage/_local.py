@@ -6,13 +6,15 @@ import errno
 import mmap
 import os
 import secrets
-from collections.abc import Mapping
-from contextlib import suppress
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import ClassVar
 
 from remote_models.storage._errors import missing_parent, replaced, translate
 from remote_models.storage._location import Location
-from remote_models.storage._staging import CommittedFile, StagedFile
-from remote_models.storage._store import ObjectInfo, Store, absence_as_such
+from remote_models.storage._staging import CommittedFile, StagedFile, refused
+from remote_models.storage._store import Buffer, ObjectInfo, Store, absence_as_such, check_size
 
 __all__ = ["LocalStagedFile", "LocalStore"]
 
@@ -27,8 +29,11 @@ class LocalStore(Store):
 
     A file is written beside its place and flushed to the disk, then renamed over
     it, or linked there when nothing may be replaced: both are one step for every
-    reader (rename(2), link(2)).
+    reader (rename(2), link(2)). A file that may only replace a certain other one is
+    compared with it under a lock on the folder (flock(2)), which all such writers take.
     """
+
+    may_lose_answers: ClassVar[bool] = False
 
     def head(self, location: Location, *, version: str | None = None) -> ObjectInfo:
         with self.errors(location), absence_as_such():
@@ -83,16 +88,25 @@ class LocalStore(Store):
             except FileNotFoundError:
                 return
 
-    def stage(self, location: Location, size: int, *, if_absent: bool = False) -> StagedFile:
-        return LocalStagedFile(location.path, if_absent=if_absent)
+    def stage(
+        self,
+        location: Location,
+        size: int,
+        *,
+        if_absent: bool = False,
+        if_match: str | None = None,
+    ) -> StagedFile:
+        return LocalStagedFile(location.path, if_absent=if_absent, if_match=if_match)
 
     def make_directory(self, location: Location) -> bool:
         with self.errors(location):
             try:
                 os.mkdir(location.path)
-            except FileExistsError:
+            except FileExistsError as error:
                 if not os.path.isdir(location.path):
-                    raise
+                    raise NotADirectoryError(
+                        errno.ENOTDIR, "a file is in the way", location.path
+                    ) from error
                 return False
             _flush_directory(os.path.dirname(location.path))
         return True
@@ -109,6 +123,12 @@ class LocalStore(Store):
         with open(key, "rb") as file:
             file.seek(start)
             return file.read(stop - start)
+
+    def _read_whole(self, location: Location, limit: int) -> tuple[Buffer, ObjectInfo]:
+        with open(location.path, "rb") as file:
+            info = _describe(os.fstat(file.fileno()))
+            check_size(location, info.size, limit)
+            return file.read(), info
 
     def _read_pinned(
         self, location: Location, start: int, stop: int, version: str | None, etag: str
@@ -133,9 +153,10 @@ class LocalStore(Store):
 class LocalStagedFile(StagedFile):
     """A temporary file beside the place where it will appear."""
 
-    def __init__(self, path: str, *, if_absent: bool) -> None:
+    def __init__(self, path: str, *, if_absent: bool, if_match: str | None = None) -> None:
         self._path = path
         self._if_absent = if_absent
+        self._if_match = if_match
         self._folder, name = os.path.split(path)
         # File systems limit a name to 255 bytes.
         name = os.fsencode(name)[:100].decode(errors="ignore")
@@ -150,17 +171,20 @@ class LocalStagedFile(StagedFile):
     def commit(self) -> CommittedFile:
         self._file.flush()
         os.fsync(self._file.fileno())
-        self._file.close()
         if os.path.isdir(self._path):
             raise IsADirectoryError(self._path)
         if self._if_absent:
             self._create_exclusively()
-        else:
+        elif self._if_match is None:
             os.replace(self._staging, self._path)
+        else:
+            self._replace(self._if_match)
+        # Of this very file, and now: renaming and linking change its times.
+        etag = _etag(os.fstat(self._file.fileno()))
+        self._file.close()
         _flush_directory(self._folder)
-        # Without an etag: a disk may lose bits, of which its times say nothing, and then
-        # the file has to be written again.
-        return CommittedFile()
+        # A disk may lose bits, of which its times say nothing.
+        return CommittedFile(etag=etag, notices_damage=False)
 
     def discard(self) -> None:
         with suppress(OSError):  # closing flushes, which a full disk refuses once more
@@ -179,6 +203,38 @@ class LocalStagedFile(StagedFile):
             os.replace(self._staging, self._path)
             return
         os.unlink(self._staging)
+
+    def _replace(self, etag: str) -> None:
+        """Put the file into the place of another one, if that is still there."""
+        with _locked(self._folder):
+            try:
+                found = _etag(os.stat(self._path))
+            except FileNotFoundError:
+                found = None
+            if found != etag:
+                raise refused(self._path)
+            os.replace(self._staging, self._path)
+
+
+@contextmanager
+def _locked(folder: str) -> Iterator[None]:
+    """Keep others out who ask for the same folder, where the system has such locks.
+
+    The lock is the kernel's own, on the open folder: no file is left behind, and it goes
+    with a process that is killed.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network file systems lock nothing, or no folders
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _describe(status: os.stat_result) -> ObjectInfo:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, cast
+from threading import Lock
+from typing import Any, ClassVar, cast
 
 from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
 
 from remote_models.storage._location import Location
-from remote_models.storage._staging import CommittedFile, StagedFile
+from remote_models.storage._staging import CommittedFile, StagedFile, new_writer, refused
 from remote_models.storage._store import ObjectInfo, Store
 
 __all__ = ["MemoryStagedFile", "MemoryStore"]
@@ -18,9 +19,20 @@ __all__ = ["MemoryStagedFile", "MemoryStore"]
 class MemoryStore(Store):
     """A dictionary of files; one assignment publishes a file."""
 
-    def stage(self, location: Location, size: int, *, if_absent: bool = False) -> StagedFile:
+    may_lose_answers: ClassVar[bool] = False
+
+    def stage(
+        self,
+        location: Location,
+        size: int,
+        *,
+        if_absent: bool = False,
+        if_match: str | None = None,
+    ) -> StagedFile:
         filesystem = cast("MemoryFileSystem", self._filesystem)
-        return MemoryStagedFile(filesystem, self._key(location), if_absent=if_absent)
+        return MemoryStagedFile(
+            filesystem, self._key(location), if_absent=if_absent, if_match=if_match
+        )
 
     def _key(self, location: Location) -> str:
         # fsspec takes "::" in a name for a chain of URLs and leaves out the slash.
@@ -43,17 +55,36 @@ class MemoryStore(Store):
     def _describe(self, info: Mapping[str, Any]) -> ObjectInfo:
         file = self._filesystem.store.get(info["name"])
         etag = None if file is None else _etag(file)  # another thread may have deleted it
-        return ObjectInfo(size=int(info["size"]), etag=etag)
+        writer = file.writer if isinstance(file, _WrittenFile) else None
+        return ObjectInfo(size=int(info["size"]), etag=etag, writer=writer)
+
+
+class _WrittenFile(MemoryFile):  # type: ignore[misc]
+    """A file of the dictionary that knows who wrote it."""
+
+    writer: str | None = None
 
 
 class MemoryStagedFile(StagedFile):
     """Bytes kept aside until they are put into the dictionary."""
 
-    def __init__(self, filesystem: MemoryFileSystem, key: str, *, if_absent: bool) -> None:
+    # For all files, since the dictionary is one for the process.
+    _comparing: ClassVar[Lock] = Lock()
+
+    def __init__(
+        self,
+        filesystem: MemoryFileSystem,
+        key: str,
+        *,
+        if_absent: bool,
+        if_match: str | None = None,
+    ) -> None:
         self._filesystem = filesystem
         self._if_absent = if_absent
+        self._if_match = if_match
         self._key = key
-        self._file = MemoryFile(filesystem, key)
+        self._file = _WrittenFile(filesystem, key)
+        self.writer = self._file.writer = new_writer()
 
     def write(self, data: bytes | memoryview) -> None:
         self._file.write(data)
@@ -65,10 +96,19 @@ class MemoryStagedFile(StagedFile):
         if self._if_absent:
             # setdefault is one step for all threads; a look before the write is not.
             if self._filesystem.store.setdefault(self._key, self._file) is not self._file:
-                raise FileExistsError(self._key)
-        else:
+                raise refused(self._key)
+        elif self._if_match is None:
             self._filesystem.store[self._key] = self._file
+        else:
+            self._replace(self._if_match)
         return CommittedFile(etag=_etag(self._file))
+
+    def _replace(self, etag: str) -> None:
+        with self._comparing:
+            found = self._filesystem.store.get(self._key)
+            if found is None or _etag(found) != etag:
+                raise refused(self._key)
+            self._filesystem.store[self._key] = self._file
 
     def discard(self) -> None:
         """Nothing to do: the bytes were never put anywhere."""

@@ -42,11 +42,11 @@ from remote_models.storage._s3_codes import (
     pinning_version,
     strong_etag,
 )
-from remote_models.storage._staging import StagedFile
-from remote_models.storage._store import Buffer, ObjectInfo, Store
+from remote_models.storage._staging import WRITER, StagedFile
+from remote_models.storage._store import Buffer, ObjectInfo, Store, check_size
 
 if TYPE_CHECKING:
-    from obstore import GetOptions, ObjectMeta
+    from obstore import GetOptions, GetResult, ObjectMeta, PutMode
     from obstore.store import ClientConfig, RetryConfig, S3Config, S3Credential
 
 __all__ = ["ObstoreStore", "is_forked"]
@@ -96,15 +96,11 @@ class ObstoreStore(Store):
     def head(self, location: Location, *, version: str | None = None) -> ObjectInfo:
         with self.errors(location):
             client, key = self._place(self._key(location))
-            if version is None:
-                found = client.head(key)
-            else:
-                found = client.get(key, options={"version": version, "head": True}).meta
-        return ObjectInfo(
-            size=found["size"],
-            version=pinning_version(found["version"]),
-            etag=strong_etag(found["e_tag"]),
-        )
+            # Not head(), which does not tell of the object's own metadata.
+            options: GetOptions = {"head": True}
+            if version is not None:
+                options["version"] = version
+            return _info(client.get(key, options=options))
 
     def list(self, location: Location) -> Mapping[str, ObjectInfo]:
         def find(client: Client, folder: str) -> Iterable[ObjectMeta]:
@@ -128,19 +124,30 @@ class ObstoreStore(Store):
                 if code_of(error) == "NoSuchBucket":
                     raise
 
-    def stage(self, location: Location, size: int, *, if_absent: bool = False) -> StagedFile:
+    def stage(
+        self,
+        location: Location,
+        size: int,
+        *,
+        if_absent: bool = False,
+        if_match: str | None = None,
+    ) -> StagedFile:
         client, key = self._place(self._key(location))
-        if size > LARGE and not if_absent:
+        conditional = if_absent or if_match is not None
+        if size > LARGE and not conditional:
             return ObstoreUpload(client, key, size, self.transfer)
         if size > LARGE and self._other is not None:
-            staged = self._other.stage(location, size, if_absent=if_absent)
+            staged = self._other.stage(location, size, if_absent=if_absent, if_match=if_match)
             return StagedElsewhere(self._other, location, staged)
-        if if_absent and size > MAX_PUT:
+        if conditional and size > MAX_PUT:
             raise MissingDependencyError(
                 "creating a file of more than 5 GiB exclusively needs s3fs",
                 where=str(location), hint="pip install 'remote_models[s3]'",
             )  # fmt: skip
-        return ObstoreStagedFile(client, key, size, if_absent=if_absent)
+        mode: PutMode = "create" if if_absent else "overwrite"
+        if if_match is not None:
+            mode = {"e_tag": if_match}
+        return ObstoreStagedFile(client, key, size, mode=mode)
 
     def _read(self, key: str, start: int, stop: int, version: str | None) -> Buffer:
         client, key = self._place(key)
@@ -173,6 +180,13 @@ class ObstoreStore(Store):
         if answer.meta["e_tag"] != etag:  # a store that does not know If-Match
             raise replaced(location)
         return data
+
+    def _read_whole(self, location: Location, limit: int) -> tuple[Buffer, ObjectInfo]:
+        client, key = self._place(self._key(location))
+        answer = client.get(key)
+        info = _info(answer)
+        check_size(location, info.size, limit)
+        return memoryview(answer.bytes()), info
 
     def _key(self, location: Location) -> str:
         if location.is_bucket:
@@ -229,6 +243,16 @@ class ObstoreStore(Store):
             return translate(error, location)
         own, message, hint = row
         return own(message, where=str(location), hint=hint)
+
+
+def _info(answer: GetResult) -> ObjectInfo:
+    found = answer.meta
+    return ObjectInfo(
+        size=found["size"],
+        version=pinning_version(found["version"]),
+        etag=strong_etag(found["e_tag"]),
+        writer=answer.attributes.get(WRITER),
+    )
 
 
 def _connect(settings: S3Settings, bucket: str) -> Client:

@@ -24,10 +24,10 @@ from remote_models.errors import (
 )
 from remote_models.storage._s3_codes import (
     BY_CODE,
+    CONFLICT,
     CREDENTIALS_HINT,
     DENIED,
     ENDPOINT_HINT,
-    EXISTS,
     Row,
 )
 
@@ -37,8 +37,8 @@ _CODE = re.compile(r"<Code>([A-Za-z0-9]+)</Code>")
 """The store's error code: obstore keeps the XML document that S3 answers, but as text only."""
 
 _BY_TYPE: tuple[tuple[type[Exception], Row], ...] = (
-    (AlreadyExistsError, EXISTS),
-    (PreconditionError, EXISTS),
+    (AlreadyExistsError, CONFLICT),
+    (PreconditionError, CONFLICT),
     (PermissionDeniedError, DENIED),
     (
         UnauthenticatedError,

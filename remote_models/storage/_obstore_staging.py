@@ -16,11 +16,11 @@ from obstore.store import S3Store as Client
 from remote_models.storage._location import Location
 from remote_models.storage._s3_codes import pinning_version, strong_etag
 from remote_models.storage._settings import TransferSettings
-from remote_models.storage._staging import CommittedFile, StagedFile
+from remote_models.storage._staging import WRITER, CommittedFile, StagedFile, new_writer
 from remote_models.storage._store import Store
 
 if TYPE_CHECKING:
-    from obstore import PutResult
+    from obstore import PutMode, PutResult
 
 __all__ = ["LARGE", "MAX_PUT", "ObstoreStagedFile", "ObstoreUpload", "StagedElsewhere"]
 
@@ -43,10 +43,12 @@ class ObstoreStagedFile(StagedFile):
     temporary file.
     """
 
-    def __init__(self, client: Client, key: str, size: int, *, if_absent: bool) -> None:
+    def __init__(self, client: Client, key: str, size: int, *, mode: PutMode) -> None:
         self._client = client
         self._key = key
-        self._if_absent = if_absent
+        self._mode = mode
+        self.writer = new_writer()
+        self._attributes = {WRITER: self.writer}
         self._spool: IO[bytes] = io.BytesIO()
         if size > LARGE:
             self._spool = tempfile.TemporaryFile()  # noqa: SIM115 - closed by commit and discard
@@ -59,7 +61,8 @@ class ObstoreStagedFile(StagedFile):
         done = self._client.put(
             self._key,
             self._spool.read(),
-            mode="create" if self._if_absent else "overwrite",
+            attributes=self._attributes,
+            mode=self._mode,
             use_multipart=False,
         )
         self._spool.close()
@@ -80,6 +83,8 @@ class ObstoreUpload(StagedFile):
     def __init__(self, client: Client, key: str, size: int, transfer: TransferSettings) -> None:
         self._client = client
         self._key = key
+        self.writer = new_writer()
+        self._attributes = {WRITER: self.writer}
         self._part_size = transfer.part_size(size)
         self._parallel = transfer.parts_at_once(self._part_size, besides=_WAITING_PARTS + 1)
         self._parts: Queue[bytes | None] = Queue(_WAITING_PARTS)
@@ -106,6 +111,7 @@ class ObstoreUpload(StagedFile):
         return self._client.put(
             self._key,
             self._read(),
+            attributes=self._attributes,
             use_multipart=True,
             chunk_size=self._part_size,
             max_concurrency=self._parallel,
@@ -145,6 +151,7 @@ class StagedElsewhere(StagedFile):
         self._store = store
         self._location = location
         self._staged = staged
+        self.writer = staged.writer
 
     def write(self, data: bytes | memoryview) -> None:
         with self._store.errors(self._location):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
 from remote_models.errors import AccessDeniedError, IntegrityError, StorageError
+from remote_models.storage._fate import settle
 from remote_models.storage._location import Location
 from remote_models.storage._staging import CommittedFile, StagedFile
 from remote_models.storage._store import Store
@@ -18,15 +19,21 @@ __all__ = ["Publication"]
 class Publication:
     """Stage any number of files, then commit them in the order in which they were staged.
 
-    With ``if_absent`` the store refuses each file that is there already.
+    With ``if_absent`` the store refuses each file that is there already; with ``if_match``
+    it refuses to replace another object than the one of which ``head`` said this etag. What
+    the store has done counts, not what has come back of its answer: where one was lost,
+    the store is asked whose object is there.
 
     Used in a ``with`` block. Leaving the block, by its end or by an exception,
     discards whatever is not committed: a failed block publishes nothing.
     """
 
-    def __init__(self, store: Store, *, if_absent: bool = False) -> None:
+    def __init__(
+        self, store: Store, *, if_absent: bool = False, if_match: str | None = None
+    ) -> None:
         self._store = store
         self._if_absent = if_absent
+        self._if_match = if_match
         self._staged: list[tuple[Location, StagedFile]] = []
         self._directories: list[Location] = []
 
@@ -37,7 +44,9 @@ class Publication:
             IntegrityError: ``chunks`` holds more or fewer than ``size`` bytes.
         """
         with self._errors(location):
-            staged = self._store.stage(location, size, if_absent=self._if_absent)
+            staged = self._store.stage(
+                location, size, if_absent=self._if_absent, if_match=self._if_match
+            )
         self._staged.append((location, staged))
         written = 0
         for chunk in chunks:  # whose own errors are not the store's
@@ -66,18 +75,36 @@ class Publication:
         Args:
             on_commit: Called after each file with its location and what the store calls it.
             on_attempt: Called before each file with its location. When an error
-                follows other than ModelExistsError, the file may be visible or not.
+                follows, the file is not visible, or it is an AmbiguousCommitError; but a
+                request that a store has not answered may still be under way to it.
 
         Raises:
-            ModelExistsError: ``if_absent`` was asked for and a file is there already.
+            ConflictError: the condition does not hold.
+            AmbiguousCommitError: an answer was lost, and the store cannot be asked.
         """
         while self._staged:
             location, staged = self._staged[0]
             on_attempt(location)
-            with self._errors(location):
-                committed = staged.commit()
+            committed = self._commit(location, staged)
             del self._staged[0]
             on_commit(location, committed)
+
+    def _commit(self, location: Location, staged: StagedFile) -> CommittedFile:
+        try:
+            with self._errors(location):
+                return staged.commit()
+        except StorageError as error:
+            committed = settle(
+                self._store,
+                location,
+                staged,
+                error,
+                if_absent=self._if_absent,
+                if_match=self._if_match,
+            )
+        with suppress(StorageError):  # what is left of it, on this machine
+            self._discard(location, staged)
+        return committed
 
     def discard(self) -> None:
         """Drop every file that is not committed, even if one of them resists."""

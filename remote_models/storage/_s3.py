@@ -24,6 +24,7 @@ from fsspec.asyn import sync
 from remote_models.errors import (
     ArgumentError,
     CredentialsError,
+    IntegrityError,
     StoreUnavailableError,
 )
 from remote_models.storage._errors import replaced, translate
@@ -39,8 +40,8 @@ from remote_models.storage._s3_codes import (
     strong_etag,
 )
 from remote_models.storage._settings import TransferSettings
-from remote_models.storage._staging import CommittedFile, StagedFile
-from remote_models.storage._store import Buffer, ObjectInfo, Store
+from remote_models.storage._staging import WRITER, CommittedFile, StagedFile, new_writer
+from remote_models.storage._store import Buffer, ObjectInfo, Store, check_size
 
 __all__ = ["S3StagedFile", "S3Store"]
 
@@ -84,11 +85,7 @@ class S3Store(Store):
         pinned = {} if version is None else {"VersionId": version}
         with self.errors(location):
             found = self._s3.call_s3("head_object", Bucket=bucket, Key=key, **pinned)
-        return ObjectInfo(
-            size=int(found["ContentLength"]),
-            version=_version(found),
-            etag=strong_etag(found.get("ETag")),
-        )
+        return _info(found)
 
     def list_names(self, folder: Location, prefix: str) -> Mapping[str, ObjectInfo]:
         root = self._key(folder)
@@ -96,9 +93,20 @@ class S3Store(Store):
             found = self._filesystem.find(root, prefix=prefix, maxdepth=1, detail=True)
         return {path.rpartition("/")[2]: self._describe(info) for path, info in found.items()}
 
-    def stage(self, location: Location, size: int, *, if_absent: bool = False) -> StagedFile:
+    def stage(
+        self,
+        location: Location,
+        size: int,
+        *,
+        if_absent: bool = False,
+        if_match: str | None = None,
+    ) -> StagedFile:
         bucket, key, _ = self._s3.split_path(self._key(location))
-        return S3StagedFile(self._s3, bucket, key, size, self.transfer, if_absent=if_absent)
+        # "Conditional writes": 412 on PutObject and on CompleteMultipartUpload.
+        condition = {"IfNoneMatch": "*"} if if_absent else {}
+        if if_match is not None:
+            condition["IfMatch"] = if_match
+        return S3StagedFile(self._s3, bucket, key, size, self.transfer, condition=condition)
 
     def _key(self, location: Location) -> str:
         if "?versionId=" in location.path:
@@ -143,6 +151,18 @@ class S3Store(Store):
             raise replaced(location)
         return data
 
+    def _read_whole(self, location: Location, limit: int) -> tuple[Buffer, ObjectInfo]:
+        bucket, key, _ = self._s3.split_path(self._key(location))
+        answer = self._s3.call_s3("get_object", Bucket=bucket, Key=key)
+        info = _info(answer)
+        try:
+            check_size(location, info.size, limit)
+        except IntegrityError:
+            answer["Body"].close()
+            raise
+        data: bytes = sync(self._s3.loop, _whole, answer["Body"])
+        return data, info
+
     def _describe(self, info: Mapping[str, Any]) -> ObjectInfo:
         return ObjectInfo(size=int(info["size"]), etag=strong_etag(info.get("ETag")))
 
@@ -169,11 +189,12 @@ class S3StagedFile(StagedFile):
         size: int,
         transfer: TransferSettings,
         *,
-        if_absent: bool,
+        condition: Mapping[str, str],
     ) -> None:
         self._s3 = s3
-        # "Conditional writes": 412 on PutObject and on CompleteMultipartUpload.
-        self._condition = {"IfNoneMatch": "*"} if if_absent else {}
+        self.writer = new_writer()
+        self._metadata = {WRITER: self.writer}
+        self._condition = condition
         self._address = {"Bucket": bucket, "Key": key}
         # Some stores (Cloudflare R2) want all parts but the last to be equally long.
         self._part_size = transfer.part_size(size)
@@ -198,7 +219,11 @@ class S3StagedFile(StagedFile):
     def commit(self) -> CommittedFile:
         if self._upload_id is None:
             done = self._s3.call_s3(
-                "put_object", Body=self._buffer.getvalue(), **self._address, **self._condition
+                "put_object",
+                Body=self._buffer.getvalue(),
+                Metadata=self._metadata,
+                **self._address,
+                **self._condition,
             )
             self._take()
             return CommittedFile(version=_version(done), etag=strong_etag(done.get("ETag")))
@@ -231,7 +256,9 @@ class S3StagedFile(StagedFile):
 
     def _send(self, part: bytes) -> None:
         if self._upload_id is None or self._pool is None:
-            begun = self._s3.call_s3("create_multipart_upload", **self._address)
+            begun = self._s3.call_s3(
+                "create_multipart_upload", Metadata=self._metadata, **self._address
+            )
             self._upload_id = begun["UploadId"]
             self._pool = ThreadPoolExecutor(self._parallel, thread_name_prefix="remote_models")
         if len(self._flying) == self._parallel:
@@ -262,7 +289,16 @@ async def _whole(body: Any) -> Any:
         body.close()
 
 
-def _version(response: dict[str, Any]) -> str | None:
+def _info(response: Mapping[str, Any]) -> ObjectInfo:
+    return ObjectInfo(
+        size=int(response["ContentLength"]),
+        version=_version(response),
+        etag=strong_etag(response.get("ETag")),
+        writer=response.get("Metadata", {}).get(WRITER),
+    )
+
+
+def _version(response: Mapping[str, Any]) -> str | None:
     return pinning_version(response.get("VersionId"))
 
 

@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from remote_models.errors import (
     AccessDeniedError,
     BucketNotFoundError,
+    ConflictError,
     CredentialsError,
-    ModelExistsError,
     ModelNotFoundError,
     RemoteModelsError,
     StoreUnavailableError,
 )
 
 __all__ = [
-    "BY_CODE", "CREDENTIALS_HINT", "DENIED", "ENDPOINT_HINT", "EXISTS", "FAILED_PRECONDITIONS",
+    "BY_CODE", "CONFLICT", "CREDENTIALS_HINT", "DENIED", "ENDPOINT_HINT", "FAILED_PRECONDITIONS",
     "OUT_OF_RANGE", "Row", "pinning_version", "strong_etag",
 ]  # fmt: skip
 
@@ -39,8 +39,8 @@ Row = tuple[type[RemoteModelsError], str, str | None]
 """An error of ours, its message and its hint."""
 
 DENIED: Row = (AccessDeniedError, "access denied", _DENIED_HINT)
-EXISTS: Row = (
-    ModelExistsError, "something is stored here already", "Pass overwrite=True to replace it"
+CONFLICT: Row = (
+    ConflictError, "something is stored here already", "Pass overwrite=True to replace it"
 )  # fmt: skip
 
 BY_CODE: Mapping[str, Row] = {
@@ -64,7 +64,7 @@ BY_CODE: Mapping[str, Row] = {
     ),
     **dict.fromkeys(
         (*FAILED_PRECONDITIONS, "ConditionalRequestConflict"),
-        EXISTS,
+        CONFLICT,
     ),
     **dict.fromkeys(
         ("SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "500", "502", "503"),

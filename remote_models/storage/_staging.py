@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import secrets
 import shutil
 import tempfile
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from fsspec import AbstractFileSystem
 
-__all__ = ["CommittedFile", "SpooledStagedFile", "StagedFile"]
+__all__ = ["WRITER", "CommittedFile", "SpooledStagedFile", "StagedFile", "new_writer", "refused"]
+
+WRITER = "remote-models-writer"
+"""Under which name stores keep the writer of an object, among the object's metadata."""
 
 _SPOOL_BYTES = 8 * 1024 * 1024
 
@@ -22,17 +28,36 @@ class CommittedFile:
         version: The store's name for these bytes, where it keeps versions.
         etag: What ``head`` says of the object for as long as these bytes are there;
             ``None`` where the store does not say it in the same step.
+        notices_damage: Whether the etag is another one when the bytes are damaged where
+            they lie, so that it may vouch for them.
     """
 
     version: str | None = None
     etag: str | None = None
+    notices_damage: bool = True
+
+
+def new_writer() -> str:
+    """Return a random name for whoever writes one object once."""
+    return secrets.token_hex(16)
+
+
+def refused(key: str) -> FileExistsError:
+    """Return the error for a condition that does not hold, which ``translate`` knows."""
+    return FileExistsError(errno.EEXIST, "not on this condition", key)
 
 
 class StagedFile(ABC):
     """A file on its way to a store: written, then committed or discarded.
 
     Until :meth:`commit` returns, whatever was at the location stays there.
+
+    Attributes:
+        writer: What ``head`` names as the writer of the object once this is committed, and
+            of no other; ``None`` where the store keeps no such name.
     """
+
+    writer: str | None = None
 
     @abstractmethod
     def write(self, data: bytes | memoryview) -> None:
@@ -43,7 +68,7 @@ class StagedFile(ABC):
         """Make the file visible in one step, and return what the store calls it.
 
         Raises:
-            FileExistsError: it was staged ``if_absent`` and something is there.
+            FileExistsError: it was staged on a condition that does not hold.
         """
 
     @abstractmethod
@@ -54,22 +79,24 @@ class StagedFile(ABC):
 class SpooledStagedFile(StagedFile):
     """Staging for any fsspec filesystem: a local temporary file, copied on commit.
 
-    What a reader sees during the copy is up to the filesystem, and ``if_absent``
+    What a reader sees during the copy is up to the filesystem, and a condition
     is a look before the leap: fsspec offers no more in general.
     """
 
-    def __init__(self, filesystem: AbstractFileSystem, key: str, *, if_absent: bool) -> None:
+    def __init__(
+        self, filesystem: AbstractFileSystem, key: str, *, may_write: Callable[[], bool]
+    ) -> None:
         self._filesystem = filesystem
         self._key = key
-        self._if_absent = if_absent
+        self._may_write = may_write
         self._spool = tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES)  # noqa: SIM115 - closed by commit and discard
 
     def write(self, data: bytes | memoryview) -> None:
         self._spool.write(data)
 
     def commit(self) -> CommittedFile:
-        if self._if_absent and self._filesystem.exists(self._key):
-            raise FileExistsError(self._key)
+        if not self._may_write():
+            raise refused(self._key)
         self._spool.seek(0)
         with self._filesystem.open(self._key, "wb") as target:
             shutil.copyfileobj(self._spool, target, _SPOOL_BYTES)

@@ -10,13 +10,13 @@ from typing import Any, ClassVar
 
 from fsspec import AbstractFileSystem
 
-from remote_models.errors import RemoteModelsError
+from remote_models.errors import IntegrityError, ModelNotFoundError, RemoteModelsError
 from remote_models.storage._errors import replaced, translate
 from remote_models.storage._location import Location
 from remote_models.storage._settings import TransferSettings
 from remote_models.storage._staging import SpooledStagedFile, StagedFile
 
-__all__ = ["Buffer", "ObjectInfo", "Store", "absence_as_such"]
+__all__ = ["Buffer", "ObjectInfo", "Store", "absence_as_such", "check_size"]
 
 Buffer = bytes | memoryview
 """What a read returns; a view only where that saves a copy."""
@@ -27,6 +27,9 @@ _ETAGS = ("ETag", "etag", "e_tag", "md5", "Content-MD5", "Digest", "generation")
 _TIMES = ("mtime", "LastModified", "last_modified", "Last-Modified", "modified")
 """What is left without: the second in which an object was written, or a part of it."""
 
+_LOOKS = 10
+"""How often a small object is read that is replaced again and again meanwhile."""
+
 
 @contextmanager
 def absence_as_such() -> Iterator[None]:
@@ -35,6 +38,17 @@ def absence_as_such() -> Iterator[None]:
         yield
     except (IsADirectoryError, NotADirectoryError) as error:
         raise FileNotFoundError(errno.ENOENT, "no such file") from error
+
+
+def check_size(location: Location, size: int, limit: int) -> None:
+    """Refuse an object that is too large to be read at once."""
+    if size > limit:
+        raise IntegrityError(
+            "too large",
+            where=str(location),
+            expected=f"at most {limit} bytes",
+            found=f"{size} bytes",
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,11 +61,14 @@ class ObjectInfo:
             does not tell it.
         etag: Some text that is another one when other bytes are put into their place;
             ``None`` where the store has nothing of the kind.
+        writer: Who wrote it (see :class:`StagedFile`), where that is known; a listing
+            does not tell it.
     """
 
     size: int
     version: str | None = None
     etag: str | None = None
+    writer: str | None = None
 
 
 class Store:
@@ -63,15 +80,21 @@ class Store:
 
     Attributes:
         credential_errors: What making the filesystem raises when credentials are no good.
+        may_lose_answers: Whether a commit may have happened although it failed.
+        refuses: Whether the store was seen to keep a condition; ``None`` as long as it was
+            not tried.
         transfer: How much a transfer to or from this store may take.
     """
 
     credential_errors: ClassVar[tuple[type[Exception], ...]] = ()
 
+    may_lose_answers: ClassVar[bool] = True
+
     transfer = TransferSettings()
 
     def __init__(self, filesystem: AbstractFileSystem) -> None:
         self._filesystem = filesystem
+        self.refuses: bool | None = None
 
     def head(self, location: Location, *, version: str | None = None) -> ObjectInfo:
         """Return the size of the object at ``location``, or of a version of it.
@@ -111,6 +134,16 @@ class Store:
             if etag is None:
                 return self._read(self._key(location), start, stop, version)
             return self._read_pinned(location, start, stop, version, etag)
+
+    def read_whole(self, location: Location, *, limit: int) -> tuple[Buffer, ObjectInfo]:
+        """Return an object and what the store says of it, both of the same moment.
+
+        Raises:
+            ModelNotFoundError: nothing is there.
+            IntegrityError: it has more than ``limit`` bytes, or is replaced all the time.
+        """
+        with self.errors(location), absence_as_such():
+            return self._read_whole(location, limit)
 
     def map(self, location: Location) -> memoryview | None:
         """Return a file mapped into memory, private to this process, or ``None``.
@@ -159,13 +192,32 @@ class Store:
             except FileNotFoundError:
                 return
 
-    def stage(self, location: Location, size: int, *, if_absent: bool = False) -> StagedFile:
+    def stage(
+        self,
+        location: Location,
+        size: int,
+        *,
+        if_absent: bool = False,
+        if_match: str | None = None,
+    ) -> StagedFile:
         """Begin to write an object of exactly ``size`` bytes that nobody can see yet.
 
         Nothing appears at ``location`` before ``commit``. With ``if_absent`` the
-        store itself refuses the commit when something is there by then.
+        store itself refuses the commit when something is there by then, with
+        ``if_match`` when something else is there than the object that ``head`` gave this
+        etag. The second is for small objects: large ones are not sent on it everywhere.
         """
-        return SpooledStagedFile(self._filesystem, self._key(location), if_absent=if_absent)
+
+        def may_write() -> bool:
+            if not if_absent and if_match is None:
+                return True
+            try:
+                found = self.head(location)
+            except ModelNotFoundError:
+                return if_absent
+            return if_match is not None and found.etag == if_match
+
+        return SpooledStagedFile(self._filesystem, self._key(location), may_write=may_write)
 
     def make_directory(self, location: Location) -> bool:
         """Make a folder where the store has folders, and say whether it is new.
@@ -209,6 +261,19 @@ class Store:
         if self.head(location, version=version).etag != etag:
             raise replaced(location)
         return data
+
+    def _read_whole(self, location: Location, limit: int) -> tuple[Buffer, ObjectInfo]:
+        for attempt in range(1, _LOOKS + 1):
+            info = self.head(location)
+            check_size(location, info.size, limit)
+            try:
+                data = self.read(location, 0, info.size, etag=info.etag)
+            except IntegrityError:  # replaced between the two
+                if attempt == _LOOKS:
+                    raise
+            else:
+                return data, info
+        raise AssertionError("unreachable")
 
     def _describe(self, info: Mapping[str, Any]) -> ObjectInfo:
         """Take what the filesystem says of a file."""

@@ -10,9 +10,18 @@ from enum import Enum
 import fsspec
 
 from remote_models.errors import StoreUnavailableError
-from remote_models.storage import Buffer, CommittedFile, Location, ObjectInfo, StagedFile, Store
+from remote_models.storage import (
+    Buffer,
+    CommittedFile,
+    Location,
+    ObjectInfo,
+    StagedFile,
+    Store,
+    TransferSettings,
+)
 from remote_models.storage._local import LocalStagedFile
 from remote_models.storage._obstore_staging import StagedElsewhere
+from remote_models.storage._retry import RetryPolicy
 from remote_models.storage._s3 import S3StagedFile
 
 
@@ -85,6 +94,7 @@ class FaultyStore(Store):
 
     def __init__(self, inner: Store, plan: Plan) -> None:
         super().__init__(fsspec.filesystem("memory"))  # which nothing uses
+        self.transfer = TransferSettings(retry=RetryPolicy(sleep=lambda _seconds: None))
         self._inner = inner
         self._plan = plan
         self._staged: list[StagedFile] = []
@@ -122,9 +132,16 @@ class FaultyStore(Store):
         with self._plan.operation(f"delete {location.name}"):
             self._inner.delete(location)
 
-    def stage(self, location: Location, size: int, *, if_absent: bool = False) -> StagedFile:
+    def stage(
+        self,
+        location: Location,
+        size: int,
+        *,
+        if_absent: bool = False,
+        if_match: str | None = None,
+    ) -> StagedFile:
         with self._plan.operation(f"stage {location.name}"):
-            staged = self._inner.stage(location, size, if_absent=if_absent)
+            staged = self._inner.stage(location, size, if_absent=if_absent, if_match=if_match)
             self._staged.append(staged)
         return FaultyStagedFile(staged, self._plan, location.name)
 
@@ -151,6 +168,7 @@ class FaultyStagedFile(StagedFile):
         self._inner = inner
         self._plan = plan
         self._name = name
+        self.writer = inner.writer
 
     def write(self, data: bytes | memoryview) -> None:
         with self._plan.operation(f"write {self._name}"):

@@ -131,7 +131,7 @@ def remote_base(request: pytest.FixtureRequest) -> Location:
 def test_only_the_manifest_of_an_unchanged_file_is_written(remote_base: Location) -> None:
     location = remote_base.join("model.h5")
     assert writes(operations(location, artifact({"model.h5": DATA}, *PLACES))) == [
-        "model.h5", "model.h5.manifest.json"
+        "model.h5.manifest.json", "model.h5", "model.h5.manifest.json"
     ]  # fmt: skip
     first = manifest_at(location)
     for number in range(2):

@@ -12,6 +12,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from threading import Barrier
 from typing import Any, ClassVar
@@ -24,6 +25,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from remote_models.errors import (
     BucketNotFoundError,
+    ConflictError,
     IntegrityError,
     ModelExistsError,
     ModelNotFoundError,
@@ -73,6 +75,15 @@ def publish(store: Store, location: Location, data: bytes, *, if_absent: bool = 
     return commit(store, location, data, if_absent=if_absent).version
 
 
+def swap(store: Store, location: Location, data: bytes, etag: str | None) -> CommittedFile:
+    """Replace the object of which the store has said this etag, and no other."""
+    committed: list[CommittedFile] = []
+    with Publication(store, if_match=etag) as publication:
+        publication.stage(location, len(data), cut(data))
+        publication.commit(lambda _, each: committed.append(each))
+    return committed[0]
+
+
 def sizes(found: Mapping[str, ObjectInfo]) -> Mapping[str, int]:
     return {path: info.size for path, info in found.items()}
 
@@ -113,6 +124,17 @@ def race(store: Store, location: Location, size: int, *, writers: int) -> list[i
             return [number for number in pool.map(write, range(writers)) if number is not None]
     finally:
         sys.setswitchinterval(interval)
+
+
+def swap_at_once(
+    store: Store, location: Location, etag: str | None, barrier: Barrier, data: bytes
+) -> CommittedFile | None:
+    """Replace the object when all others are about to, or return ``None`` if one was faster."""
+    barrier.wait(60)
+    try:
+        return swap(store, location, data, etag)
+    except ConflictError:
+        return None
 
 
 class StoreConformance(ABC):
@@ -268,6 +290,7 @@ class StoreConformance(ABC):
         committed = commit(store, base.join("object"), RANDOM[:size], if_absent=if_absent)
         found = store.head(base.join("object")).etag
         assert committed.etag == (found if self.tells_etags else None)
+        assert committed.notices_damage is not (self.tells_etags and base.is_local)
         again = commit(store, base.join("object"), b"x" * size)
         assert again.etag is None or again.etag != committed.etag or size == 0
 
@@ -310,6 +333,89 @@ class StoreConformance(ABC):
             file.seek(MIB)
             with pytest.raises(IntegrityError, match="replaced"):
                 file.read(3)
+
+    @pytest.mark.parametrize("size", [0, 5, LARGE])
+    def test_read_whole(self, store: Store, base: Location, size: int) -> None:
+        location = base.join("object")
+        publish(store, location, RANDOM[:size])
+        data, info = store.read_whole(location, limit=LARGE)
+        assert data == RANDOM[:size]
+        assert info == store.head(location)
+
+    def test_read_whole_of_what_is_too_large_or_absent(self, store: Store, base: Location) -> None:
+        location = base.join("object")
+        with pytest.raises(ModelNotFoundError):
+            store.read_whole(location, limit=10)
+        self.put(location, b"12345678901")
+        with pytest.raises(IntegrityError, match=r"too large .*at most 10 bytes") as caught:
+            store.read_whole(location, limit=10)
+        assert caught.value.where == str(location)
+        assert store.read_whole(location, limit=11)[0] == b"12345678901"
+
+    # Compare and swap.
+
+    @pytest.mark.parametrize("size", [0, 5, 2 * MIB])
+    def test_if_match_replaces_what_it_names(self, store: Store, base: Location, size: int) -> None:
+        location = base.join("object")
+        etag = commit(store, location, b"old").etag
+        assert etag is not None or not self.tells_etags
+        made = swap(store, location, RANDOM[:size], store.head(location).etag)
+        assert self.objects(base) == {"object": RANDOM[:size]}
+        swap(store, location, b"once more", made.etag)
+        assert self.objects(base) == {"object": b"once more"}
+
+    @pytest.mark.parametrize("size", [0, 5, 2 * MIB])
+    def test_if_match_refuses_another_object(self, store: Store, base: Location, size: int) -> None:
+        location = base.join("object")
+        commit(store, location, b"old")
+        etag = store.head(location).etag
+        commit(store, location, b"another")
+        with pytest.raises(ConflictError, match="another writer") as caught:
+            swap(store, location, RANDOM[:size], etag)
+        assert caught.value.where == str(location)
+        assert self.objects(base) == {"object": b"another"}
+        store.delete(location)
+        with pytest.raises(ConflictError, match="another writer"):
+            swap(store, location, RANDOM[:size], etag)
+        assert self.objects(base) == {}
+
+    def test_one_of_several_swaps_wins(self, store: Store, base: Location) -> None:
+        if self.blind_to_races:
+            pytest.skip(self.blind_to_races)
+        location = base.join("object")
+        commit(store, location, b"0")
+        etag = store.head(location).etag
+        for number in range(20):
+            barrier = Barrier(4)
+            write = partial(swap_at_once, store, location, etag, barrier)
+            contents = [f"{number}-{writer}".encode() for writer in range(4)]
+            with ThreadPoolExecutor(4) as pool:
+                (winner,) = filter(None, pool.map(write, contents))
+            assert winner.etag == store.head(location).etag
+            etag = winner.etag
+
+    # The writer.
+
+    @pytest.mark.parametrize("size", [0, 5, LARGE])
+    @pytest.mark.parametrize("if_absent", [False, True])
+    def test_the_writer_is_told(
+        self, store: Store, base: Location, size: int, *, if_absent: bool
+    ) -> None:
+        location = base.join("object")
+        writers = []
+        for number in range(2):
+            staged = store.stage(location.with_suffix(str(number)), size, if_absent=if_absent)
+            for chunk in cut(RANDOM[:size]):
+                staged.write(chunk)
+            staged.commit()
+            found = store.head(location.with_suffix(str(number)))
+            assert found.writer == staged.writer
+            writers.append(staged.writer)
+        if store.may_lose_answers and self.tells_etags:
+            assert None not in writers
+            assert len(set(writers)) == 2
+        self.put(base.join("by others"), b"x")
+        assert store.head(base.join("by others")).writer is None
 
     # Listing.
 
@@ -623,7 +729,6 @@ class StoreConformance(ABC):
 
 class LocalConformance(StoreConformance):
     merges_slashes = "POSIX: several slashes are one"
-    tells_etags = False
 
     def replace(self, location: Location, data: bytes) -> None:
         """In place, which only the times tell; they follow the ticks of a clock."""
@@ -656,6 +761,7 @@ class LocalConformance(StoreConformance):
 class TestAnyFileSystem(LocalConformance):
     """What the port promises of a file system that it knows nothing of."""
 
+    tells_etags = False
     blind_to_races = "fsspec has no exclusive creation that every file system keeps"
     names_buckets = False
 

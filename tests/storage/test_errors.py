@@ -26,6 +26,7 @@ from remote_models.errors import (
     AccessDeniedError,
     ArgumentError,
     BucketNotFoundError,
+    ConflictError,
     CredentialsError,
     MissingDependencyError,
     ModelExistsError,
@@ -514,7 +515,14 @@ class Stubborn(Store):
         super().__init__(fsspec.filesystem("memory"))
         self.asked: list[str] = []
 
-    def stage(self, location: Location, size: int, *, if_absent: bool = False) -> Any:
+    def stage(
+        self,
+        location: Location,
+        size: int,
+        *,
+        if_absent: bool = False,
+        if_match: str | None = None,
+    ) -> Any:
         def discard() -> None:
             self.asked.append(location.name)
             raise ConnectionResetError("gone")
@@ -625,8 +633,8 @@ def caused_by(kind: type[BaseException]) -> OSError:
     [
         ("NoSuchKey", ModelNotFoundError), ("NoSuchBucket", BucketNotFoundError),
         ("InvalidAccessKeyId", CredentialsError), ("ExpiredToken", CredentialsError),
-        ("AccessDenied", AccessDeniedError), ("PreconditionFailed", ModelExistsError),
-        ("ConditionalRequestConflict", ModelExistsError), ("SlowDown", StoreUnavailableError),
+        ("AccessDenied", AccessDeniedError), ("PreconditionFailed", ConflictError),
+        ("ConditionalRequestConflict", ConflictError), ("SlowDown", StoreUnavailableError),
         ("503", StoreUnavailableError), ("AnythingNew", StorageError),
     ],
 )  # fmt: skip

@@ -18,13 +18,13 @@ from google.auth.exceptions import DefaultCredentialsError, RefreshError
 from remote_models.errors import (
     AccessDeniedError,
     ArgumentError,
+    ConflictError,
     CredentialsError,
-    ModelExistsError,
     RemoteModelsError,
     StorageError,
     StoreUnavailableError,
 )
-from remote_models.storage import Location, Publication
+from remote_models.storage import Location
 from remote_models.storage._gcs import GCSStagedFile, GCSStore
 from remote_models.storage._staging import CommittedFile, StagedFile
 
@@ -141,7 +141,7 @@ def test_what_the_store_has_not_kept_is_not_committed(server: type[FakeGCS]) -> 
 
 
 def staged(gcs: FakeGCS, size: int, *, if_absent: bool = False) -> StagedFile:
-    return GCSStagedFile(gcs, "bucket", "key", size, if_absent=if_absent)
+    return GCSStagedFile(gcs, "bucket", "key", size, generation="0" if if_absent else None)
 
 
 def write(file: StagedFile, size: int = SIZE) -> None:
@@ -262,10 +262,10 @@ def translations(error: Exception) -> Iterator[RemoteModelsError]:
             act()
         assert caught.value.__cause__ is error
         yield caught.value
-    with Publication(store) as publication:
-        publication.stage(LOCATION, 1, [b"x"])
-        with pytest.raises(RemoteModelsError) as caught:
-            publication.commit(lambda _location, _version: None)
+    staged = store.stage(LOCATION, 1)
+    staged.write(b"x")
+    with pytest.raises(RemoteModelsError) as caught, store.errors(LOCATION):
+        staged.commit()
     yield caught.value
 
 
@@ -278,7 +278,7 @@ def translations(error: Exception) -> Iterator[RemoteModelsError]:
         (HttpError({"code": 429, "message": "slow down"}), StoreUnavailableError),
         (HttpError({"code": 503, "message": "later"}), StoreUnavailableError),
         (HttpError({"message": "no code"}), StorageError),
-        (FileExistsError("key"), ModelExistsError),
+        (FileExistsError("key"), ConflictError),
         (ValueError("Bad Request: invalid bucket name"), ArgumentError),
         (DefaultCredentialsError("none"), CredentialsError),
         (RefreshError("expired"), CredentialsError),
