@@ -27,7 +27,7 @@ from remote_models._version import __version__
 from remote_models.frameworks import InferenceOnlyWarning
 from remote_models.manifest import FileEntry, Manifest
 from remote_models.remote_model import FileMismatch, RemoteModel, VerifyReport
-from remote_models.storage import TransferProgress, TransferSettings
+from remote_models.storage import TransferProgress, TransferSettings, UnconditionalStoreWarning
 
 if TYPE_CHECKING:
     from remote_models._api._export import export_weights
@@ -60,6 +60,7 @@ __all__ = [
     "RemoteTensor",
     "TransferProgress",
     "TransferSettings",
+    "UnconditionalStoreWarning",
     "UnverifiedModelWarning",
     "VerifyReport",
     "Weights",

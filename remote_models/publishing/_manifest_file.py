@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from remote_models.errors import (
     AccessDeniedError,
@@ -14,7 +15,14 @@ from remote_models.errors import (
 )
 from remote_models.manifest import MAX_MANIFEST_BYTES, Layout, Manifest, StoredManifest
 from remote_models.remote_model import parse_stored_manifest
-from remote_models.storage import CommittedFile, Location, ObjectInfo, Publication, Store
+from remote_models.storage import (
+    CommittedFile,
+    Location,
+    ObjectInfo,
+    Publication,
+    Store,
+    check_conditions,
+)
 
 __all__ = ["PATIENCE_SECONDS", "ManifestFile"]
 
@@ -114,6 +122,14 @@ class ManifestFile:
             made = self._put(data, if_absent=False, if_match=None)
         self._see(ObjectInfo(size=len(data), version=made.version, etag=made.etag))
         self.stored = stored
+
+    def check_conditions(self) -> None:
+        """Warn if the store does not keep the condition on which this was created just now."""
+        if self.stored is None:
+            return
+        made = check_conditions(self._store, self._location, self.stored.to_bytes())
+        if made is not None and self._info is not None:
+            self._see(replace(self._info, version=made.version, etag=made.etag))
 
     def delete(self) -> None:
         """Delete it."""

@@ -118,6 +118,8 @@ class Switch:
         pending = self._before.pending if self._before else ()
         self._file.write(StoredManifest(current=current, pending=(*pending, self._announced)))
         self._announced_at = time.monotonic()
+        if not self._overwrite:
+            self._file.check_conditions()
 
     def attempt(self, location: Location) -> None:
         """Remember a file that becomes visible now, or has an uncertain fate if that fails."""

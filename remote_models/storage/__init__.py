@@ -1,5 +1,6 @@
 """Bytes at URLs: a narrow port over fsspec that knows no models."""
 
+from remote_models.storage._conditions import UnconditionalStoreWarning, check_conditions
 from remote_models.storage._location import Location
 from remote_models.storage._plan import ByteRange, Request, plan_requests
 from remote_models.storage._progress import ProgressCallback, ProgressMeter, TransferProgress
@@ -27,6 +28,8 @@ __all__ = [
     "Store",
     "TransferProgress",
     "TransferSettings",
+    "UnconditionalStoreWarning",
+    "check_conditions",
     "open_reader",
     "open_store",
     "plan_requests",

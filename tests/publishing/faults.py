@@ -95,6 +95,7 @@ class FaultyStore(Store):
     def __init__(self, inner: Store, plan: Plan) -> None:
         super().__init__(fsspec.filesystem("memory"))  # which nothing uses
         self.transfer = TransferSettings(retry=RetryPolicy(sleep=lambda _seconds: None))
+        self.refuses = True  # need not be tried: that would be one more operation
         self._inner = inner
         self._plan = plan
         self._staged: list[StagedFile] = []

@@ -1,0 +1,48 @@
+"""Whether a store keeps the conditions on which it is asked to write."""
+
+from __future__ import annotations
+
+import warnings
+
+from remote_models.errors import ConflictError, StorageError
+from remote_models.storage._location import Location
+from remote_models.storage._staging import CommittedFile
+from remote_models.storage._store import Store
+
+__all__ = ["UnconditionalStoreWarning", "check_conditions"]
+
+
+class UnconditionalStoreWarning(UserWarning):
+    """A store replaced what it was asked to spare: ``overwrite=False`` protects nothing there."""
+
+
+def check_conditions(store: Store, location: Location, data: bytes) -> CommittedFile | None:
+    """Create once more what has just been created, and warn if the store lets that pass.
+
+    Servers that do not know ``If-None-Match`` ignore it and write: only trying tells. A store
+    is tried once.
+
+    Returns:
+        What the store calls the second object, which has the same bytes as the first one;
+        ``None`` where the first is still there.
+    """
+    if store.refuses is not None or not store.may_lose_answers:
+        return None
+    try:
+        with store.errors(location):
+            staged = store.stage(location, len(data), if_absent=True)
+            staged.write(data)
+            committed = staged.commit()
+    except ConflictError:
+        store.refuses = True
+        return None
+    except StorageError:
+        return None  # it says nothing, and what has been created is not touched by it
+    store.refuses = False
+    warnings.warn(
+        f"{location}: the store creates what is there already; overwrite=False and several"
+        " savers at a time are not safe here",
+        UnconditionalStoreWarning,
+        stacklevel=2,
+    )
+    return committed
