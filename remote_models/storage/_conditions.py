@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import ExitStack
 
 from remote_models.errors import ConflictError, StorageError
 from remote_models.storage._location import Location
@@ -29,8 +30,9 @@ def check_conditions(store: Store, location: Location, data: bytes) -> Committed
     if store.refuses is not None or not store.may_lose_answers:
         return None
     try:
-        with store.errors(location):
+        with store.errors(location), ExitStack() as stack:
             staged = store.stage(location, len(data), if_absent=True)
+            stack.callback(staged.discard)
             staged.write(data)
             committed = staged.commit()
     except ConflictError:

@@ -92,9 +92,10 @@ class Store:
 
     transfer = TransferSettings()
 
+    refuses: bool | None = None
+
     def __init__(self, filesystem: AbstractFileSystem) -> None:
         self._filesystem = filesystem
-        self.refuses: bool | None = None
 
     def head(self, location: Location, *, version: str | None = None) -> ObjectInfo:
         """Return the size of the object at ``location``, or of a version of it.

@@ -41,13 +41,16 @@ def large(version: str) -> Content:
 
 SCENARIOS = {
     "first file": RequestScenario(
-        content=single, present=False, readable=frozenset({"nothing", "new"})
+        content=single, present=False, readable=frozenset({"nothing", "incomplete", "new"})
     ),
     "first file, exclusive": RequestScenario(
-        content=single, present=False, readable=frozenset({"nothing", "new"}), overwrite=False
+        content=single,
+        present=False,
+        readable=frozenset({"nothing", "incomplete", "new"}),
+        overwrite=False,
     ),
     "first large file": RequestScenario(
-        content=large, present=False, readable=frozenset({"nothing", "new"})
+        content=large, present=False, readable=frozenset({"nothing", "incomplete", "new"})
     ),
     "first directory": RequestScenario(
         content=directory, present=False, readable=frozenset({"nothing", "incomplete", "new"})
