@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from remote_models._api._arguments import URL, StorageOptions
 from remote_models.errors import BucketNotFoundError, ModelNotFoundError, StorageError
 from remote_models.manifest import DIRECTORY_MANIFEST, FILE_MANIFEST_SUFFIX
-from remote_models.storage import Location, Store, open_store
+from remote_models.storage import Location, Store, open_store, read_range
 
 __all__ = ["ModelListing", "list_models"]
 
@@ -66,7 +66,7 @@ def list_models(url: URL, *, storage_options: StorageOptions | None = None) -> l
 def _refuse_missing_bucket(store: Store, location: Location) -> None:
     """Tell an empty place from a bucket that does not exist, which a listing does not."""
     try:
-        store.read(location.join(DIRECTORY_MANIFEST), 0, 1)
+        read_range(store, location.join(DIRECTORY_MANIFEST), 0, 1)
     except BucketNotFoundError:
         if not location.is_local:
             raise

@@ -16,6 +16,7 @@ from remote_models.documents import (
 from remote_models.errors import IntegrityError, ModelNotFoundError
 from remote_models.manifest import Manifest
 from remote_models.remote_model._folder import ArtifactFolder
+from remote_models.storage import read_range
 
 __all__ = ["read_architecture", "read_document"]
 
@@ -70,7 +71,7 @@ def read_document(
     versions = [None] if entry is None or entry.version is None else [None, entry.version]
     for version in versions:
         try:
-            data = folder.store.read(location, start, stop, version=version)
+            data = read_range(folder.store, location, start, stop, version=version)
         except ModelNotFoundError:
             if manifest is None:
                 raise

@@ -11,7 +11,7 @@ from remote_models.storage._registry import open_store
 from remote_models.storage._settings import TransferSettings
 from remote_models.storage._staging import CommittedFile, StagedFile
 from remote_models.storage._store import Buffer, ObjectInfo, Store
-from remote_models.storage._transfer import read_all, read_chunks
+from remote_models.storage._transfer import read_all, read_chunks, read_range
 
 __all__ = [
     "Buffer",
@@ -35,5 +35,6 @@ __all__ = [
     "plan_requests",
     "read_all",
     "read_chunks",
+    "read_range",
     "read_ranges",
 ]

@@ -1,7 +1,7 @@
 """Google Cloud Storage, through gcsfs.
 
 The only place that knows gcsfs beyond fsspec's interface: ``call``,
-``split_path``, ``base``, ``cat_file(generation=)`` and its exceptions. Tried with
+``split_path``, ``base``, ``url(generation=)`` and its exceptions. Tried with
 gcsfs 2024.6 to 2026.10. The requests are those of the Cloud Storage JSON API
 ("Objects: insert", upload types multipart and resumable): an object appears
 when its upload is finished, whole or not at all.
@@ -33,8 +33,10 @@ from remote_models.errors import (
     StorageError,
     StoreUnavailableError,
 )
+from remote_models.storage._answer import check_range
 from remote_models.storage._errors import replaced, translate
 from remote_models.storage._location import Location
+from remote_models.storage._retry import RetryPolicy
 from remote_models.storage._staging import WRITER, CommittedFile, StagedFile, new_writer
 from remote_models.storage._store import Buffer, ObjectInfo, Store
 
@@ -42,6 +44,16 @@ __all__ = ["GCSStagedFile", "GCSStore"]
 
 _CHUNK = 8 * 1024 * 1024
 """Bytes per request of a resumable upload; must be a multiple of 256 KiB."""
+
+_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=15)
+"""What gcsfs is told where the caller says nothing: left alone, it waits five minutes for
+each answer, six times."""
+
+_LISTING_SECONDS = 600.0
+"""For a whole listing: a million keys take some minutes."""
+
+_CLEANING_SECONDS = 15.0
+"""For what is only tidied up, perhaps because the store hangs."""
 
 _CREDENTIALS_HINT = (
     "Run 'gcloud auth application-default login', set GOOGLE_APPLICATION_CREDENTIALS, "
@@ -84,7 +96,7 @@ class _GCSFileSystem(Protocol):
 
     base: str
 
-    def call(self, method: str, path: str, *args: str, **kwargs: Any) -> Any: ...
+    def call(self, method: str, path: str, *args: str, timeout: float, **kwargs: Any) -> Any: ...
     def split_path(self, path: str) -> tuple[str, str, str | None]: ...
 
 
@@ -92,6 +104,11 @@ class GCSStore(Store):
     """Buckets reached through gcsfs. Versions and etags are GCS generations."""
 
     credential_errors: ClassVar[tuple[type[Exception], ...]] = (google_auth.GoogleAuthError,)
+
+    @classmethod
+    def complete_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        # A listing that is remembered hides what another process has just published.
+        return {"use_listings_cache": False, "requests_timeout": _TIMEOUT, **options}
 
     @property
     def _gcs(self) -> _GCSFileSystem:
@@ -101,7 +118,10 @@ class GCSStore(Store):
         bucket, key, _ = self._gcs.split_path(self._key(location))
         pinned = {} if version is None else {"generation": version}
         with self.errors(location):
-            found = self._gcs.call("GET", "b/{}/o/{}", bucket, key, json_out=True, **pinned)
+            found = self._gcs.call(
+                "GET", "b/{}/o/{}", bucket, key,
+                json_out=True, timeout=self.transfer.retry.timeout, **pinned,
+            )  # fmt: skip
         generation = found.get("generation")
         return ObjectInfo(
             size=int(found["size"]),
@@ -113,7 +133,9 @@ class GCSStore(Store):
     def list_names(self, folder: Location, prefix: str) -> Mapping[str, ObjectInfo]:
         root = self._key(folder)
         with self.errors(folder):
-            found = self._filesystem.find(root, prefix=prefix, maxdepth=1, detail=True)
+            found = self._filesystem.find(
+                root, prefix=prefix, maxdepth=1, detail=True, timeout=_LISTING_SECONDS
+            )
         return {path.rpartition("/")[2]: self._describe(info) for path, info in found.items()}
 
     def stage(
@@ -126,15 +148,23 @@ class GCSStore(Store):
     ) -> StagedFile:
         bucket, key, _ = self._gcs.split_path(self._key(location))
         generation = "0" if if_absent else if_match
-        return GCSStagedFile(self._gcs, bucket, key, size, generation=generation)
+        retry = self.transfer.retry
+        return GCSStagedFile(self._gcs, bucket, key, size, generation=generation, retry=retry)
 
     def _read(self, key: str, start: int, stop: int, version: str | None) -> bytes:
         try:
-            data: bytes = self._filesystem.cat_file(key, start=start, end=stop, generation=version)
+            headers, body = self._gcs.call(
+                "GET",
+                self._filesystem.url(key, generation=version),
+                headers={"Range": f"bytes={start}-{stop - 1}"},
+                timeout=self.transfer.retry.give_up_after(stop - start),
+            )
         except HttpError as error:
             if error.code == 416:
                 return b""  # the object ends before `start`
             raise
+        data: bytes = body
+        check_range(headers.get("Content-Range"), start, stop, len(data), where=f"gs://{key}")
         return data
 
     def _read_pinned(
@@ -174,7 +204,9 @@ class GCSStore(Store):
         """Whether a missing object is missing from a bucket that exists, as far as one may see."""
         bucket = self._gcs.split_path(self._key(location))[0]
         try:
-            self._gcs.call("GET", "b/{}/o", bucket, json_out=True, maxResults=1)
+            self._gcs.call(
+                "GET", "b/{}/o", bucket, json_out=True, maxResults=1, timeout=_CLEANING_SECONDS
+            )
         except FileNotFoundError:
             return False
         except (OSError, HttpError, google_auth.GoogleAuthError):
@@ -209,8 +241,10 @@ class GCSStagedFile(StagedFile):
         size: int,
         *,
         generation: str | None,
+        retry: RetryPolicy | None = None,
     ) -> None:
         self._gcs = gcs
+        self._retry = retry or RetryPolicy()
         self._condition = {} if generation is None else {"ifGenerationMatch": generation}
         self.writer = new_writer()
         self._resource = {"name": key, "metadata": {WRITER: self.writer}}
@@ -252,7 +286,7 @@ class GCSStagedFile(StagedFile):
             session, self._session = self._session, None
             # "Performing resumable uploads", section "Cancel an upload".
             with suppress(FileNotFoundError):  # it is gone already
-                self._gcs.call("DELETE", session)
+                self._gcs.call("DELETE", session, timeout=_CLEANING_SECONDS)
 
     def _insert(self) -> dict[str, Any]:
         boundary = f"==={secrets.token_hex(16)}==="
@@ -268,6 +302,7 @@ class GCSStagedFile(StagedFile):
             headers={"Content-Type": f'multipart/related; boundary="{boundary}"'},
             data=_Body(head.encode() + self._buffer + f"\r\n--{boundary}--".encode()),
             json_out=True,
+            timeout=self._retry.give_up_after(len(self._buffer)),
             **self._condition,
         )
         return made
@@ -294,12 +329,17 @@ class GCSStagedFile(StagedFile):
                 self._upload_url,
                 uploadType="resumable",
                 json=self._resource,
+                timeout=self._retry.timeout,
                 **self._condition,
             )
             self._session = str(headers["Location"])
         content_range = f"bytes {start}-{start + len(chunk) - 1}/{self._size}"
         headers, body = self._gcs.call(
-            "PUT", self._session, headers={"Content-Range": content_range}, data=_Body(chunk)
+            "PUT",
+            self._session,
+            headers={"Content-Range": content_range},
+            data=_Body(chunk),
+            timeout=self._retry.give_up_after(len(chunk)),
         )
         stop = start + len(chunk)
         if stop < self._size:

@@ -25,6 +25,7 @@ from remote_models.errors import (
     MissingDependencyError,
     StorageError,
 )
+from remote_models.storage._answer import check_range, check_whole
 from remote_models.storage._errors import replaced, translate
 from remote_models.storage._location import Location
 from remote_models.storage._obstore_errors import code_of, row_of
@@ -51,11 +52,18 @@ if TYPE_CHECKING:
 
 __all__ = ["ObstoreStore", "is_forked"]
 
-# Six attempts within about 3 s where a server refuses or fails at once, and about half
-# a minute where none answers.
+# Six attempts within about 3 s where a server refuses or fails at once, and about 40 s
+# where none answers.
 _RETRIES: RetryConfig = {"max_retries": 5, "retry_timeout": timedelta(seconds=30)}
 # obstore's own 30 s for a whole request would cut off a large range over a thin link.
-_TIMEOUTS: ClientConfig = {"connect_timeout": "5s", "read_timeout": "30s", "timeout": "15min"}
+_TIMEOUTS: ClientConfig = {"connect_timeout": "5s", "timeout": "15min"}
+
+_PAUSE_SECONDS = 10
+"""How long a pause in an answer may be."""
+
+_PUT_SECONDS = 15 * 60
+"""How long a request with a large body may take. reqwest, which obstore uses, counts the
+time that it takes to send the body as a pause before the answer."""
 
 
 @cache
@@ -84,7 +92,7 @@ class ObstoreStore(Store):
         _home()
         self._settings = settings
         self._open_other = open_other
-        self._clients: dict[str, Client] = {}
+        self._clients: dict[tuple[str, int], Client] = {}
 
     @cached_property
     def _other(self) -> Store | None:
@@ -132,9 +140,11 @@ class ObstoreStore(Store):
         if_absent: bool = False,
         if_match: str | None = None,
     ) -> StagedFile:
-        client, key = self._place(self._key(location))
+        path = self._key(location)
         conditional = if_absent or if_match is not None
         if size > LARGE and not conditional:
+            part = self.transfer.part_size(size)
+            client, key = self._place(path, int(self.transfer.retry.give_up_after(part)))
             return ObstoreUpload(client, key, size, self.transfer)
         if size > LARGE and self._other is not None:
             staged = self._other.stage(location, size, if_absent=if_absent, if_match=if_match)
@@ -147,65 +157,79 @@ class ObstoreStore(Store):
         mode: PutMode = "create" if if_absent else "overwrite"
         if if_match is not None:
             mode = {"e_tag": if_match}
-        return ObstoreStagedFile(client, key, size, mode=mode)
+        client, key = self._place(path, _PUT_SECONDS)
+        return ObstoreStagedFile(client, key, size, self.transfer.retry, mode=mode)
 
     def _read(self, key: str, start: int, stop: int, version: str | None) -> Buffer:
-        client, key = self._place(key)
-        try:
-            if version is None:
-                return memoryview(client.get_range(key, start=start, end=stop))
-            options: GetOptions = {"range": (start, stop), "version": version}
-            return memoryview(client.get(key, options=options).bytes())
-        except GenericError as error:
-            if code_of(error) == OUT_OF_RANGE:
-                return b""  # the object ends before `start`
-            raise
+        return self._get(key, start, stop, version, {})[1]
 
     def _read_pinned(
         self, location: Location, start: int, stop: int, version: str | None, etag: str
     ) -> Buffer:
-        client, key = self._place(self._key(location))
-        options: GetOptions = {"range": (start, stop), "if_match": etag}
+        key = self._key(location)
+        try:
+            found, data = self._get(key, start, stop, version, {"if_match": etag})
+        except PreconditionError as error:
+            raise replaced(location) from error
+        if data and found != etag:  # a store that does not know If-Match
+            raise replaced(location)
+        return data
+
+    def _get(
+        self, path: str, start: int, stop: int, version: str | None, condition: GetOptions
+    ) -> tuple[str | None, Buffer]:
+        """Return an object's etag and some of its bytes, none if it ends before ``start``."""
+        client, key = self._place(path)
+        options: GetOptions = {**condition, "range": (start, stop)}
         if version is not None:
             options["version"] = version
         try:
             answer = client.get(key, options=options)
             data = memoryview(answer.bytes())
-        except PreconditionError as error:
-            raise replaced(location) from error
         except GenericError as error:
             if code_of(error) == OUT_OF_RANGE:
-                return b""  # the object ends before `start`
+                return None, b""
             raise
-        if answer.meta["e_tag"] != etag:  # a store that does not know If-Match
-            raise replaced(location)
-        return data
+        # obstore has seen to it that the answer is a range, and begins where it should.
+        first, end = answer.range
+        where = f"s3://{path}"
+        told = f"bytes {first}-{end - 1}/{answer.meta['size']}"
+        check_range(told, start, stop, len(data), where=where)
+        return answer.meta["e_tag"], data
 
     def _read_whole(self, location: Location, limit: int) -> tuple[Buffer, ObjectInfo]:
         client, key = self._place(self._key(location))
-        answer = client.get(key)
+        try:
+            # As a range, of which the answer says how large the whole is.
+            answer = client.get(key, options={"range": (0, limit)})
+        except GenericError as error:
+            if code_of(error) == OUT_OF_RANGE:
+                return b"", self.head(location)
+            raise
         info = _info(answer)
         check_size(location, info.size, limit)
-        return memoryview(answer.bytes()), info
+        data = memoryview(answer.bytes())
+        check_whole(info.size, len(data), where=str(location))
+        return data, info
 
     def _key(self, location: Location) -> str:
         if location.is_bucket:
             raise ArgumentError("a bucket is no object", where=str(location))
         return location.path
 
-    def _place(self, path: str) -> tuple[Client, str]:
-        """Return the client of the path's bucket, and the key in it."""
+    def _place(self, path: str, pause: int = _PAUSE_SECONDS) -> tuple[Client, str]:
+        """Return a client of the path's bucket that waits so many seconds, and the key in it."""
         if is_forked():
             raise StorageError(
                 "this process was forked after the store had been opened",
                 hint="Open it again, or start processes with multiprocessing's 'spawn'",
             )
         bucket, _, key = path.partition("/")
-        if bucket not in self._clients:
+        if (bucket, pause) not in self._clients:
             if self._settings.source == "nowhere":
                 raise CredentialsError("no credentials found", hint=CREDENTIALS_HINT)
-            self._clients[bucket] = _connect(self._settings, bucket)
-        return self._clients[bucket], key
+            self._clients[bucket, pause] = _connect(self._settings, bucket, pause)
+        return self._clients[bucket, pause], key
 
     def _list(
         self,
@@ -255,7 +279,7 @@ def _info(answer: GetResult) -> ObjectInfo:
     )
 
 
-def _connect(settings: S3Settings, bucket: str) -> Client:
+def _connect(settings: S3Settings, bucket: str, pause: int = _PAUSE_SECONDS) -> Client:
     config: S3Config = {
         "region": settings.region,
         "skip_signature": settings.source == "anonymous",
@@ -266,7 +290,7 @@ def _connect(settings: S3Settings, bucket: str) -> Client:
         # DeleteObjects is not known everywhere.
         "disable_bulk_delete": True,
     }
-    options: ClientConfig = {**_TIMEOUTS}
+    options: ClientConfig = {**_TIMEOUTS, "read_timeout": timedelta(seconds=pause)}
     if settings.endpoint is not None:
         # Not "endpoint", over which AWS_ENDPOINT_URL_S3 would win.
         config["aws_endpoint_url_s3"] = settings.endpoint

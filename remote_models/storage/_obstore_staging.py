@@ -5,15 +5,18 @@ from __future__ import annotations
 import errno
 import io
 import tempfile
+import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from queue import Full, Queue
 from typing import IO, TYPE_CHECKING
 
 from obstore.store import S3Store as Client
 
+from remote_models.storage._hedge import answer_within
 from remote_models.storage._location import Location
+from remote_models.storage._retry import RetryPolicy
 from remote_models.storage._s3_codes import pinning_version, strong_etag
 from remote_models.storage._settings import TransferSettings
 from remote_models.storage._staging import WRITER, CommittedFile, StagedFile, new_writer
@@ -35,6 +38,9 @@ _WAITING_PARTS = 2
 
 _LOOK_AGAIN_SECONDS = 0.1
 
+_CLEANING_SECONDS = 15.0
+"""How long to wait until an upload is aborted, perhaps because the store hangs."""
+
 
 class ObstoreStagedFile(StagedFile):
     """An object that waits on this machine and travels on commit, in one request.
@@ -43,9 +49,12 @@ class ObstoreStagedFile(StagedFile):
     temporary file.
     """
 
-    def __init__(self, client: Client, key: str, size: int, *, mode: PutMode) -> None:
+    def __init__(
+        self, client: Client, key: str, size: int, retry: RetryPolicy, *, mode: PutMode
+    ) -> None:
         self._client = client
         self._key = key
+        self._patience = retry.give_up_after(size)
         self._mode = mode
         self.writer = new_writer()
         self._attributes = {WRITER: self.writer}
@@ -58,15 +67,19 @@ class ObstoreStagedFile(StagedFile):
 
     def commit(self) -> CommittedFile:
         self._spool.seek(0)
-        done = self._client.put(
+        data = self._spool.read()
+        done = answer_within(self._patience, lambda: self._put(data))
+        self._spool.close()
+        return _committed(done)
+
+    def _put(self, data: bytes) -> PutResult:
+        return self._client.put(
             self._key,
-            self._spool.read(),
+            data,
             attributes=self._attributes,
             mode=self._mode,
             use_multipart=False,
         )
-        self._spool.close()
-        return _committed(done)
 
     def discard(self) -> None:
         self._spool.close()
@@ -89,23 +102,30 @@ class ObstoreUpload(StagedFile):
         self._parallel = transfer.parts_at_once(self._part_size, besides=_WAITING_PARTS + 1)
         self._parts: Queue[bytes | None] = Queue(_WAITING_PARTS)
         self._discarded = False
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="remote_models")
-        self._done = self._thread.submit(self._upload)
+        self._done: Future[PutResult] = Future()
+        # No daemon would keep the process until a store that hangs is given up.
+        threading.Thread(target=self._run, name="remote_models", daemon=True).start()
 
     def write(self, data: bytes | memoryview) -> None:
         self._give(bytes(data))
 
     def commit(self) -> CommittedFile:
         self._give(None)
-        done = self._done.result()
-        self._thread.shutdown()
-        return _committed(done)
+        return _committed(self._done.result())
 
     def discard(self) -> None:
         self._discarded = True
         with suppress(Full):  # then it is about to look at what is waiting
             self._parts.put_nowait(None)
-        self._thread.shutdown(wait=True)
+        wait([self._done], _CLEANING_SECONDS)
+
+    def _run(self) -> None:
+        try:
+            done = self._upload()
+        except BaseException as error:  # noqa: BLE001 - raised where the outcome is asked for
+            self._done.set_exception(error)
+        else:
+            self._done.set_result(done)
 
     def _upload(self) -> PutResult:
         return self._client.put(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -64,18 +65,27 @@ def read_ranges(
             receive(number, memoryview(b""))
             yield number
 
+    called_off = threading.Event()
+
     def carry_out(request: Request) -> None:
         wanted = request.range
-        view = _read(store, files[wanted.file], wanted, settings.retry)
+        view = _read(store, files[wanted.file], wanted, settings.retry, called_off)
         for number in request.members:
             start = ranges[number].start - wanted.start
             receive(number, view[start : start + ranges[number].size])
 
-    for request in _in_parallel(plan_requests(ranges, settings), carry_out, settings):
+    requests = plan_requests(ranges, settings)
+    for request in _in_parallel(requests, carry_out, settings, called_off):
         yield from request.members
 
 
-def _read(store: Store, file: PinnedFile, wanted: ByteRange, retry: RetryPolicy) -> memoryview:
+def _read(
+    store: Store,
+    file: PinnedFile,
+    wanted: ByteRange,
+    retry: RetryPolicy,
+    called_off: threading.Event,
+) -> memoryview:
     if file.mapped is not None:
         return file.mapped(wanted.start, wanted.stop)
     data = read_exactly(
@@ -86,6 +96,7 @@ def _read(store: Store, file: PinnedFile, wanted: ByteRange, retry: RetryPolicy)
         version=file.version,
         etag=file.etag,
         retry=retry,
+        called_off=called_off,
     )
     return memoryview(data)
 
@@ -94,6 +105,7 @@ def _in_parallel(
     requests: Sequence[Request],
     carry_out: Callable[[Request], None],
     settings: TransferSettings,
+    called_off: threading.Event,
 ) -> Iterator[Request]:
     """Yield the requests in order, each carried out, running ahead as the settings allow."""
     if len(requests) <= 1:  # a thread costs more than it brings
@@ -119,6 +131,7 @@ def _in_parallel(
                 else:  # the next to hand out may be slow, and others make room meanwhile
                     wait([each for _, each in flying if not each.done()], None, FIRST_COMPLETED)
         finally:
+            called_off.set()  # or leaving the pool would wait for a store that hangs
             for _, future in flying:
                 future.cancel()
 

@@ -8,6 +8,7 @@ from typing import IO, cast
 
 from remote_models.storage._location import Location
 from remote_models.storage._store import Store
+from remote_models.storage._transfer import read_range
 
 __all__ = ["open_reader"]
 
@@ -89,7 +90,4 @@ class _RangeReader(io.RawIOBase):
             self._blocks.popitem(last=False)
 
     def _read(self, start: int, stop: int) -> bytes:
-        def read() -> bytes:
-            return bytes(self._store.read(self._location, start, stop, etag=self._etag))
-
-        return self._store.transfer.retry.retried(read)
+        return bytes(read_range(self._store, self._location, start, stop, etag=self._etag))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 from importlib.util import find_spec
-from typing import Any
 
 import fsspec
 from fsspec.registry import known_implementations
@@ -16,6 +15,7 @@ from remote_models.errors import (
     MissingDependencyError,
     StoreUnavailableError,
 )
+from remote_models.storage._hedge import Hedge
 from remote_models.storage._location import Location
 from remote_models.storage._settings import TransferSettings
 from remote_models.storage._store import Store
@@ -31,16 +31,13 @@ _OWN_STORES = {
 
 _EXTRAS = {"s3": "s3", "gs": "gcs"}
 
+_NEAR = ("file", "memory")
+"""Stores whose answers are not waited for."""
+
 _NOT_INSTALLED = "obstore is not installed"
 
 _CLIENTS = ("auto", "fsspec", "obstore")
 """What the variable REMOTE_MODELS_CLIENT may say: who reaches s3://."""
-
-# A listing that is remembered hides what another process has just published.
-_NO_CACHE: dict[str, dict[str, Any]] = {
-    "s3": {"use_listings_cache": False},
-    "gs": {"use_listings_cache": False},
-}
 
 
 def open_store(location: Location, transfer: TransferSettings | None = None) -> Store:
@@ -68,6 +65,8 @@ def open_store(location: Location, transfer: TransferSettings | None = None) -> 
         )  # fmt: skip
     store = _open_client(location)
     store.transfer = transfer or TransferSettings.from_environment(os.environ)
+    if location.protocol not in _NEAR:
+        store.hedge = Hedge()
     return store
 
 
@@ -126,7 +125,7 @@ def _store_class(protocol: str) -> type[Store]:
 
 
 def _filesystem(location: Location, store_class: type[Store]) -> fsspec.AbstractFileSystem:
-    options = {**_NO_CACHE.get(location.protocol, {}), **location.storage_options}
+    options = store_class.complete_options(location.storage_options)
     try:
         return fsspec.filesystem(location.protocol, **options)
     except store_class.credential_errors as error:

@@ -1,8 +1,8 @@
 """S3 and what speaks its protocol, through s3fs.
 
-The only place that knows s3fs beyond fsspec's interface: ``call_s3``,
-``split_path``, ``loop``, ``cat_file(version_id=)`` and the exceptions of botocore
-that come through. Tried with s3fs 2024.6 to 2026.9. The operations are those of the
+The only place that knows s3fs beyond fsspec's interface: ``call_s3`` and the coroutine
+behind it, ``_call_s3``, ``split_path``, ``loop`` and the exceptions of botocore that
+come through. Tried with s3fs 2024.6 to 2026.9. The operations are those of the
 Amazon S3 API Reference (PutObject, CreateMultipartUpload, UploadPart,
 CompleteMultipartUpload, HeadObject), which promise that an object appears whole
 or not at all.
@@ -10,23 +10,25 @@ or not at all.
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections import deque
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from typing import Any, Protocol, cast
 
 import aiohttp
 from botocore import exceptions as boto
 from fsspec.asyn import sync
+from fsspec.config import conf
 
 from remote_models.errors import (
     ArgumentError,
     CredentialsError,
-    IntegrityError,
     StoreUnavailableError,
 )
+from remote_models.storage._answer import check_range, check_whole
 from remote_models.storage._errors import replaced, translate
 from remote_models.storage._location import Location
 from remote_models.storage._s3_codes import (
@@ -44,6 +46,20 @@ from remote_models.storage._staging import WRITER, CommittedFile, StagedFile, ne
 from remote_models.storage._store import Buffer, ObjectInfo, Store, check_size
 
 __all__ = ["S3StagedFile", "S3Store"]
+
+_CONFIG = {"connect_timeout": 5, "read_timeout": 15, "max_pool_connections": 64}
+"""What botocore is told where the caller says nothing: its own limits are a minute for a
+pause, which is tried 25 times, and ten connections, on which hanging requests would leave
+no room for others."""
+
+_LISTING_SECONDS = 600.0
+"""For a whole listing: a million keys take some minutes."""
+
+_COMPLETION_SECONDS = 600.0
+"""For the completion of an upload, which may take S3 minutes (CompleteMultipartUpload)."""
+
+_CLEANING_SECONDS = 15.0
+"""For what is only tidied up, perhaps because the store hangs."""
 
 _OPTIONS_HINT = "Check storage_options, which go to s3fs.S3FileSystem, and the endpoint"
 
@@ -69,12 +85,22 @@ class _S3FileSystem(Protocol):
 
     loop: Any
 
-    def call_s3(self, method: str, **kwargs: Any) -> dict[str, Any]: ...
+    def call_s3(self, method: str, *, timeout: float, **kwargs: Any) -> dict[str, Any]: ...
+    def _call_s3(self, method: str, **kwargs: Any) -> Coroutine[Any, Any, dict[str, Any]]: ...
     def split_path(self, path: str) -> tuple[str, str, str | None]: ...
 
 
 class S3Store(Store):
     """Buckets reached through s3fs."""
+
+    @classmethod
+    def complete_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        configured = options.get("config_kwargs", conf.get("s3", {}).get("config_kwargs"))
+        config = {} if configured is None else configured
+        if isinstance(config, Mapping):  # else s3fs says what is wrong with it
+            config = {**_CONFIG, **config}
+        # A listing that is remembered hides what another process has just published.
+        return {"use_listings_cache": False, **options, "config_kwargs": config}
 
     @property
     def _s3(self) -> _S3FileSystem:
@@ -84,13 +110,17 @@ class S3Store(Store):
         bucket, key, _ = self._s3.split_path(self._key(location))
         pinned = {} if version is None else {"VersionId": version}
         with self.errors(location):
-            found = self._s3.call_s3("head_object", Bucket=bucket, Key=key, **pinned)
+            found = self._s3.call_s3(
+                "head_object", Bucket=bucket, Key=key, timeout=self.transfer.retry.timeout, **pinned
+            )
         return _info(found)
 
     def list_names(self, folder: Location, prefix: str) -> Mapping[str, ObjectInfo]:
         root = self._key(folder)
         with self.errors(folder):
-            found = self._filesystem.find(root, prefix=prefix, maxdepth=1, detail=True)
+            found = self._filesystem.find(
+                root, prefix=prefix, maxdepth=1, detail=True, timeout=_LISTING_SECONDS
+            )
         return {path.rpartition("/")[2]: self._describe(info) for path, info in found.items()}
 
     def stage(
@@ -118,50 +148,74 @@ class S3Store(Store):
         return super()._key(location)
 
     def _read(self, key: str, start: int, stop: int, version: str | None) -> bytes:
-        try:
-            data: bytes = self._filesystem.cat_file(key, start=start, end=stop, version_id=version)
-        except OSError as error:
-            if _code(error) in (OUT_OF_RANGE, "416"):
-                return b""  # the object ends before `start`
-            raise
-        return data
+        return self._get(key, start, stop, version)[1]
 
     def _read_pinned(
         self, location: Location, start: int, stop: int, version: str | None, etag: str
     ) -> Buffer:
-        bucket, key, _ = self._s3.split_path(self._key(location))
-        pinned = {} if version is None else {"VersionId": version}
         try:
-            answer = self._s3.call_s3(
-                "get_object",
-                Bucket=bucket,
-                Key=key,
-                Range=f"bytes={start}-{stop - 1}",
-                IfMatch=etag,
-                **pinned,
-            )
-            data: bytes = sync(self._s3.loop, _whole, answer["Body"])
+            found, data = self._get(self._key(location), start, stop, version, IfMatch=etag)
         except OSError as error:
             if _code(error) in FAILED_PRECONDITIONS:
                 raise replaced(location) from error
-            if _code(error) in (OUT_OF_RANGE, "416"):
-                return b""  # the object ends before `start`
             raise
-        if answer.get("ETag") != etag:  # a store that does not know If-Match
+        if data and found != etag:  # a store that does not know If-Match
             raise replaced(location)
         return data
 
     def _read_whole(self, location: Location, limit: int) -> tuple[Buffer, ObjectInfo]:
         bucket, key, _ = self._s3.split_path(self._key(location))
-        answer = self._s3.call_s3("get_object", Bucket=bucket, Key=key)
-        info = _info(answer)
+        retry = self.transfer.retry
+        # As a range, of which the answer says how large the whole is.
+        wanted = f"bytes=0-{limit - 1}"
         try:
-            check_size(location, info.size, limit)
-        except IntegrityError:
-            answer["Body"].close()
+            answer, data = sync(
+                self._s3.loop,
+                _whole,
+                self._s3._call_s3(  # noqa: SLF001 - as below
+                    "get_object", Bucket=bucket, Key=key, Range=wanted
+                ),
+                retry.timeout,
+                lambda answer: check_size(location, _info(answer).size, limit),
+                timeout=retry.give_up_after(limit),
+            )
+        except OSError as error:
+            if _code(error) in (OUT_OF_RANGE, "416"):
+                return b"", self.head(location)
             raise
-        data: bytes = sync(self._s3.loop, _whole, answer["Body"])
+        info = _info(answer)
+        check_whole(info.size, len(data), where=str(location))
         return data, info
+
+    def _get(
+        self, key: str, start: int, stop: int, version: str | None, **condition: str
+    ) -> tuple[str | None, bytes]:
+        """Return an object's etag and some of its bytes, none if it ends before ``start``."""
+        bucket, key, _ = self._s3.split_path(key)
+        pinned = {} if version is None else {"VersionId": version}
+        retry = self.transfer.retry
+        try:
+            answer, data = sync(
+                self._s3.loop,
+                _whole,
+                self._s3._call_s3(  # noqa: SLF001 - one step of the loop, not two
+                    "get_object",
+                    Bucket=bucket,
+                    Key=key,
+                    Range=f"bytes={start}-{stop - 1}",
+                    **pinned,
+                    **condition,
+                ),
+                retry.timeout,
+                timeout=retry.give_up_after(stop - start),
+            )
+        except OSError as error:
+            if _code(error) in (OUT_OF_RANGE, "416"):
+                return None, b""
+            raise
+        where = f"s3://{bucket}/{key}"
+        check_range(answer.get("ContentRange"), start, stop, len(data), where=where)
+        return answer.get("ETag"), data
 
     def _describe(self, info: Mapping[str, Any]) -> ObjectInfo:
         return ObjectInfo(size=int(info["size"]), etag=strong_etag(info.get("ETag")))
@@ -198,6 +252,7 @@ class S3StagedFile(StagedFile):
         self._address = {"Bucket": bucket, "Key": key}
         # Some stores (Cloudflare R2) want all parts but the last to be equally long.
         self._part_size = transfer.part_size(size)
+        self._retry = transfer.retry
         # Twice: a request that is being sent was measured to hold its part once more.
         self._parallel = transfer.parts_at_once(2 * self._part_size, besides=0)
         self._multipart = size > self._part_size
@@ -205,7 +260,6 @@ class S3StagedFile(StagedFile):
         self._upload_id: str | None = None
         self._parts: list[Future[dict[str, Any]]] = []
         self._flying: deque[Future[dict[str, Any]]] = deque()
-        self._pool: ThreadPoolExecutor | None = None
 
     def write(self, data: bytes | memoryview) -> None:
         view = memoryview(data)
@@ -218,14 +272,15 @@ class S3StagedFile(StagedFile):
 
     def commit(self) -> CommittedFile:
         if self._upload_id is None:
+            data = self._take()
             done = self._s3.call_s3(
                 "put_object",
-                Body=self._buffer.getvalue(),
+                Body=data,
                 Metadata=self._metadata,
+                timeout=self._retry.give_up_after(len(data)),
                 **self._address,
                 **self._condition,
             )
-            self._take()
             return CommittedFile(version=_version(done), etag=strong_etag(done.get("ETag")))
         if self._buffer.tell():
             self._send(self._take())
@@ -234,20 +289,28 @@ class S3StagedFile(StagedFile):
             "complete_multipart_upload",
             UploadId=self._upload_id,
             MultipartUpload={"Parts": parts},
+            timeout=_COMPLETION_SECONDS,
             **self._address,
             **self._condition,
         )
         self._upload_id = None
-        self._close_pool()
         return CommittedFile(version=_version(done), etag=strong_etag(done.get("ETag")))
 
     def discard(self) -> None:
         self._take()
-        self._close_pool()
+        for part in self._flying:  # one that arrived after the abort would stay
+            part.cancel()
+        wait(self._flying, _CLEANING_SECONDS)
+        self._flying.clear()
         if self._upload_id is not None:
             upload_id, self._upload_id = self._upload_id, None
             with suppress(FileNotFoundError):  # NoSuchUpload: it is gone already
-                self._s3.call_s3("abort_multipart_upload", UploadId=upload_id, **self._address)
+                self._s3.call_s3(
+                    "abort_multipart_upload",
+                    UploadId=upload_id,
+                    timeout=_CLEANING_SECONDS,
+                    **self._address,
+                )
 
     def _take(self) -> bytes:
         """Empty the buffer. What it held is not copied."""
@@ -255,43 +318,53 @@ class S3StagedFile(StagedFile):
         return buffer.getvalue()
 
     def _send(self, part: bytes) -> None:
-        if self._upload_id is None or self._pool is None:
+        if self._upload_id is None:
             begun = self._s3.call_s3(
-                "create_multipart_upload", Metadata=self._metadata, **self._address
+                "create_multipart_upload",
+                Metadata=self._metadata,
+                timeout=self._retry.timeout,
+                **self._address,
             )
             self._upload_id = begun["UploadId"]
-            self._pool = ThreadPoolExecutor(self._parallel, thread_name_prefix="remote_models")
         if len(self._flying) == self._parallel:
             self._flying.popleft().result()
-        future = self._pool.submit(self._send_part, self._upload_id, len(self._parts) + 1, part)
+        # In the client's own loop, where it can be called off.
+        future = asyncio.run_coroutine_threadsafe(
+            self._send_part(self._upload_id, len(self._parts) + 1, part), self._s3.loop
+        )
         self._parts.append(future)
         self._flying.append(future)
 
-    def _send_part(self, upload_id: str, number: int, part: bytes) -> dict[str, Any]:
-        done = self._s3.call_s3(
-            "upload_part", UploadId=upload_id, PartNumber=number, Body=part, **self._address
+    async def _send_part(self, upload_id: str, number: int, part: bytes) -> dict[str, Any]:
+        done = await asyncio.wait_for(
+            self._s3._call_s3(  # noqa: SLF001 - the coroutine
+                "upload_part", UploadId=upload_id, PartNumber=number, Body=part, **self._address
+            ),
+            self._retry.give_up_after(len(part)),
         )
         # A store that made a checksum for the part wants it back on completion.
         sums = {name: value for name, value in done.items() if name.startswith("Checksum")}
         sums.pop("ChecksumType", None)
         return {"PartNumber": number, "ETag": done["ETag"], **sums}
 
-    def _close_pool(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-            self._pool = None
 
-
-async def _whole(body: Any) -> Any:
+async def _whole(
+    call: Coroutine[Any, Any, dict[str, Any]],
+    seconds: float,
+    check: Callable[[Mapping[str, Any]], None] = lambda _answer: None,
+) -> Any:
+    """Return an answer, of which the beginning comes within so many seconds, and its body."""
+    answer = await asyncio.wait_for(call, seconds)
     try:
-        return await body.read()
+        check(answer)
+        return answer, await answer["Body"].read()
     finally:
-        body.close()
+        answer["Body"].close()
 
 
 def _info(response: Mapping[str, Any]) -> ObjectInfo:
     return ObjectInfo(
-        size=int(response["ContentLength"]),
+        size=int(response.get("ContentRange", "").rpartition("/")[2] or response["ContentLength"]),
         version=_version(response),
         etag=strong_etag(response.get("ETag")),
         writer=response.get("Metadata", {}).get(WRITER),

@@ -12,6 +12,7 @@ from fsspec import AbstractFileSystem
 
 from remote_models.errors import IntegrityError, ModelNotFoundError, RemoteModelsError
 from remote_models.storage._errors import replaced, translate
+from remote_models.storage._hedge import Hedge
 from remote_models.storage._location import Location
 from remote_models.storage._settings import TransferSettings
 from remote_models.storage._staging import SpooledStagedFile, StagedFile
@@ -84,6 +85,7 @@ class Store:
         refuses: Whether the store was seen to keep a condition; ``None`` as long as it was
             not tried.
         transfer: How much a transfer to or from this store may take.
+        hedge: Asks a second time for what is late; nobody does for what is near.
     """
 
     credential_errors: ClassVar[tuple[type[Exception], ...]] = ()
@@ -94,8 +96,15 @@ class Store:
 
     refuses: bool | None = None
 
+    hedge: Hedge | None = None
+
     def __init__(self, filesystem: AbstractFileSystem) -> None:
         self._filesystem = filesystem
+
+    @classmethod
+    def complete_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the caller's options of the filesystem, with what we add where it says nothing."""
+        return dict(options)
 
     def head(self, location: Location, *, version: str | None = None) -> ObjectInfo:
         """Return the size of the object at ``location``, or of a version of it.

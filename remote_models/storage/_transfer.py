@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from remote_models.errors import IntegrityError, StoreUnavailableError
@@ -13,7 +14,7 @@ from remote_models.storage._retry import RetryPolicy
 from remote_models.storage._settings import TransferSettings
 from remote_models.storage._store import Buffer, Store
 
-__all__ = ["read_all", "read_chunks", "read_exactly"]
+__all__ = ["read_all", "read_chunks", "read_exactly", "read_range"]
 
 _FIRST_READ = 1024 * 1024
 
@@ -34,11 +35,13 @@ def read_chunks(
             one which has been replaced.
     """
     settings = settings or store.transfer
+    called_off = threading.Event()
 
     def read(start: int, stop: int) -> Buffer:
         return read_exactly(
-            store, location, start, stop, version=version, etag=etag, retry=settings.retry
-        )
+            store, location, start, stop,
+            version=version, etag=etag, retry=settings.retry, called_off=called_off,
+        )  # fmt: skip
 
     if size == 0:
         # An empty file that is missing must not pass for present.
@@ -65,6 +68,7 @@ def read_chunks(
             while flying:
                 yield flying.popleft().result()
         finally:
+            called_off.set()  # or leaving the pool would wait for a store that hangs
             for future in flying:
                 future.cancel()
 
@@ -77,9 +81,7 @@ def read_all(store: Store, location: Location, *, limit: int, version: str | Non
     """
 
     def read(start: int, stop: int) -> Buffer:
-        return store.transfer.retry.retried(
-            lambda: store.read(location, start, stop, version=version)
-        )
+        return read_range(store, location, start, stop, version=version)
 
     first = read(0, _FIRST_READ)
     if len(first) < _FIRST_READ:
@@ -95,6 +97,31 @@ def read_all(store: Store, location: Location, *, limit: int, version: str | Non
     raise IntegrityError("too large", where=str(location), expected=f"at most {limit} bytes")
 
 
+def read_range(
+    store: Store,
+    location: Location,
+    start: int,
+    stop: int,
+    *,
+    version: str | None = None,
+    etag: str | None = None,
+) -> Buffer:
+    """Read bytes ``start`` to ``stop``, as far as the object goes, and again where that fails.
+
+    Raises:
+        IntegrityError: the object is not the one of ``etag``.
+        StorageError: the store refused, failed again and again, or did not answer.
+    """
+    return _patiently(
+        store,
+        location,
+        lambda: store.read(location, start, stop, version=version, etag=etag),
+        size=stop - start,
+        retry=store.transfer.retry,
+        called_off=None,
+    )
+
+
 def read_exactly(
     store: Store,
     location: Location,
@@ -104,12 +131,14 @@ def read_exactly(
     version: str | None = None,
     etag: str | None = None,
     retry: RetryPolicy | None = None,
+    called_off: threading.Event | None = None,
 ) -> Buffer:
     """Read bytes ``start`` to ``stop``, all of them, in one request if nothing fails.
 
     Raises:
         IntegrityError: the object ends earlier, or is not the one of ``etag``.
-        StorageError: the store refused, or failed again and again.
+        StorageError: the store refused, failed again and again, or did not answer;
+            or ``called_off`` was set meanwhile.
     """
 
     def read() -> Buffer:
@@ -118,7 +147,29 @@ def read_exactly(
             raise _cut_off(store, location, stop, version, f"{len(data)} bytes from {start} on")
         return data
 
-    return (retry or store.transfer.retry).retried(read)
+    retry = retry or store.transfer.retry
+    return _patiently(store, location, read, size=stop - start, retry=retry, called_off=called_off)
+
+
+def _patiently(
+    store: Store,
+    location: Location,
+    read: Callable[[], Buffer],
+    *,
+    size: int,
+    retry: RetryPolicy,
+    called_off: threading.Event | None,
+) -> Buffer:
+    """Let ``read`` try again where it fails, and a second one where it takes long."""
+    if store.hedge is None:
+        return retry.retried(read)
+    with store.errors(location):  # which knows what a TimeoutError means
+        return store.hedge.first(
+            lambda: retry.retried(read),
+            late=retry.late_after(size),
+            give_up=retry.give_up_after(size),
+            called_off=called_off,
+        )
 
 
 def _cut_off(

@@ -161,7 +161,8 @@ class FaultyStore(Store):
             if isinstance(staged, LocalStagedFile):
                 staged._file.close()
             elif isinstance(staged, S3StagedFile):
-                staged._close_pool()
+                for part in staged._flying:
+                    part.cancel()
 
 
 class FaultyStagedFile(StagedFile):

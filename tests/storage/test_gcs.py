@@ -246,7 +246,7 @@ class Broken:
     def call(self, *args: Any, **kwargs: Any) -> Any:
         raise self._error
 
-    cat_file = call
+    url = call
     find = call
 
 

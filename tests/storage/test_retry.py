@@ -264,7 +264,10 @@ def proxy(seaweed: Emulator) -> Iterator[CountingProxy]:
 
 
 @pytest.mark.parametrize("client", ["fsspec", "obstore"], indirect=True)
-@pytest.mark.parametrize("disturbance", Disturbance)
+@pytest.mark.parametrize(
+    "disturbance",
+    [Disturbance.UNAVAILABLE, Disturbance.RESET, Disturbance.CUT, Disturbance.SHORT],
+)
 @pytest.mark.parametrize("pinned", [False, True])
 def test_a_server_that_stumbles(
     seaweed: Emulator,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import http.client
+import re
 import socket
 import struct
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from enum import Enum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
@@ -24,10 +25,6 @@ _DENIED = b"""<?xml version="1.0" encoding="UTF-8"?>
 <Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"""
 
 
-_UNAVAILABLE = b"""<?xml version="1.0" encoding="UTF-8"?>
-<Error><Code>ServiceUnavailable</Code><Message>Please try again</Message></Error>"""
-
-
 class Disturbance(Enum):
     """What happens to a request instead of an answer."""
 
@@ -35,6 +32,36 @@ class Disturbance(Enum):
     RESET = "the connection is reset"
     CUT = "the connection is closed in the middle of the body"
     SHORT = "half of the body comes, and pretends to be all of it"
+    LONG = "more bytes come than were asked for, and pretend to be all of it"
+    WHOLE = "status 200 and the whole object, not the range"
+    SHIFTED = "the range beside it, and the answer says so"
+    BUSY = "status 429"
+    BROKEN = "status 500"
+    BAD_GATEWAY = "status 502, in HTML"
+    STALLED = "half of the body comes, then nothing more"
+    TRICKLING = "the body comes at two bytes a second"
+    SILENT = "no answer comes"
+    LOST = "the request is carried out, and the connection is reset before the answer"
+    EXPIRED = "status 400, the token has expired"
+
+
+_REFUSALS: dict[Disturbance, tuple[int, str, str]] = {
+    Disturbance.UNAVAILABLE: (503, "Service Unavailable", "ServiceUnavailable"),
+    Disturbance.BUSY: (429, "Too Many Requests", "TooManyRequests"),
+    Disturbance.BROKEN: (500, "Internal Server Error", "InternalError"),
+    Disturbance.BAD_GATEWAY: (502, "Bad Gateway", ""),
+    Disturbance.EXPIRED: (400, "Bad Request", "ExpiredToken"),
+}
+
+
+def _document(code: str) -> bytes:
+    """Return what S3, or the gateway before it, says besides the status."""
+    if not code:
+        return b"<html><body><h1>502 Bad Gateway</h1></body></html>"
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f"<Error><Code>{code}</Code><Message>Please try again</Message></Error>"
+    ).encode()
 
 
 class Moment(Enum):
@@ -65,9 +92,15 @@ class CountingProxy:
         meets: Told of each request twice: when it has come whole, and when the server has
             done it and nobody has been told yet.
         under_way: How many requests are with the server.
+        whole: Returns the whole object at a path, for ``Disturbance.WHOLE``.
+        latency: Seconds before each answer.
+        ended: Set when the proxy stops: no answer is held back any longer.
     """
 
     def __init__(self, upstream: str) -> None:
+        self.whole: Callable[[str], bytes] = _unknown
+        self.latency = 0.0
+        self.ended = threading.Event()
         self.upstream = urlsplit(upstream).netloc
         self.allows: Callable[[str, str], bool] = lambda _method, _path: True
         self.disturbs: Callable[[str, str | None], Disturbance | None] = lambda *_: None
@@ -111,6 +144,10 @@ class CountingProxy:
         }
 
 
+def _unknown(path: str) -> bytes:
+    raise NotImplementedError(path)
+
+
 @contextmanager
 def counting_proxy(upstream: str) -> Iterator[CountingProxy]:
     """Run a proxy before the server at ``upstream`` for the length of a block.
@@ -124,9 +161,18 @@ def counting_proxy(upstream: str) -> Iterator[CountingProxy]:
     try:
         yield proxy
     finally:
+        proxy.ended.set()
         proxy.server.shutdown()
         proxy.server.server_close()
         thread.join()
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    reason: str
+    headers: list[tuple[str, str]]
+    data: bytes
 
 
 class _Server(ThreadingHTTPServer):
@@ -167,12 +213,16 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(403, "Forbidden", _DENIED)
             return
         disturbance = proxy.disturbs(self.command, self.headers.get("Range"))
-        if disturbance is Disturbance.UNAVAILABLE:
-            self._record(503, 0, length)
-            self._refuse(503, "Service Unavailable", _UNAVAILABLE)
+        proxy.ended.wait(proxy.latency)
+        if disturbance in _REFUSALS:
+            status, reason, code = _REFUSALS[disturbance]
+            self._record(status, 0, length)
+            self._refuse(status, reason, _document(code))
             return
-        if disturbance is Disturbance.RESET:
+        if disturbance in (Disturbance.RESET, Disturbance.SILENT):
             self._record(0, 0, length)
+            if disturbance is Disturbance.SILENT:
+                proxy.ended.wait()
             self._hang_up()
             return
         with proxy.lock:
@@ -184,10 +234,32 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             with proxy.lock:
                 proxy.under_way -= 1
-        if disturbance is Disturbance.SHORT:
-            data = data[: len(data) // 2]
         self._record(response.status, len(data), length)
-        self._answer(response, headers, data, cut=disturbance is Disturbance.CUT)
+        if disturbance is Disturbance.LOST:
+            self._hang_up()
+            return
+        answer = _Answer(response.status, response.reason, headers, data)
+        self._answer(self._disturbed(answer, disturbance), disturbance)
+
+    def _disturbed(self, answer: _Answer, disturbance: Disturbance | None) -> _Answer:
+        assert isinstance(self.server, _Server)
+        if disturbance is Disturbance.SHORT:
+            return replace(answer, data=answer.data[: len(answer.data) // 2])
+        if disturbance is Disturbance.LONG:
+            return replace(answer, data=answer.data + b"more")
+        if answer.status != 206:
+            return answer
+        others = [(name, value) for name, value in answer.headers if name != "Content-Range"]
+        if disturbance is Disturbance.WHOLE:
+            whole = self.server.proxy.whole(self.path)
+            return _Answer(200, "OK", others, whole)
+        if disturbance is Disturbance.SHIFTED:
+            start, stop, size = map(int, re.findall(r"\d+", dict(answer.headers)["Content-Range"]))
+            beside = f"bytes {start + 1}-{stop + 1}/{size + 1}"
+            return replace(
+                answer, headers=[*others, ("Content-Range", beside)], data=answer.data[1:] + b"?"
+            )
+        return answer
 
     def _ask(
         self, upstream: str, body: bytes | None
@@ -232,23 +304,36 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close_connection = True
 
-    def _answer(
-        self,
-        response: http.client.HTTPResponse,
-        headers: list[tuple[str, str]],
-        data: bytes,
-        *,
-        cut: bool,
-    ) -> None:
-        self.send_response_only(response.status, response.reason)
-        for name, value in headers:
+    def _answer(self, answer: _Answer, disturbance: Disturbance | None) -> None:
+        self.send_response_only(answer.status, answer.reason)
+        for name, value in answer.headers:
             if name.lower() not in _HOP_BY_HOP | {"content-length"}:
                 self.send_header(name, self._own_address(value))
-        of_head = dict(headers).get("Content-Length") if self.command == "HEAD" else None
-        self.send_header("Content-Length", of_head or str(len(data)))
+        is_head = self.command == "HEAD"
+        of_head = dict(answer.headers).get("Content-Length") if is_head else None
+        self.send_header("Content-Length", of_head or str(len(answer.data)))
         self.end_headers()
-        self.wfile.write(data[: len(data) // 2] if cut else data)
-        self.close_connection = self.close_connection or cut
+        with suppress(ConnectionError):  # the client has turned to another connection
+            self._send(answer.data, disturbance)
+
+    def _send(self, data: bytes, disturbance: Disturbance | None) -> None:
+        assert isinstance(self.server, _Server)
+        half = len(data) // 2
+        if disturbance is Disturbance.TRICKLING:
+            for number in range(len(data)):
+                self.wfile.write(data[number : number + 1])
+                if self.server.proxy.ended.wait(0.5):
+                    return self._hang_up()
+        elif disturbance is Disturbance.STALLED:
+            self.wfile.write(data[:half])
+            self.server.proxy.ended.wait()
+            self._hang_up()
+        elif disturbance is Disturbance.CUT:
+            self.wfile.write(data[:half])
+            self.close_connection = True
+        else:
+            self.wfile.write(data)
+        return None
 
     def _own_address(self, value: str) -> str:
         """Let what the server says of itself lead here, such as the address of an upload."""

@@ -1,0 +1,1 @@
+"""Servers that stumble, stall and lie."""
