@@ -18,16 +18,29 @@ os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
 os.environ["NO_GCE_CHECK"] = "true"
 
 import pytest
+from blind_spots import summary
 from fsspec.implementations.memory import MemoryFileSystem
 
 from remote_models.storage import Location
 from remote_models.testing import (
     Emulator,
     fake_gcs_server,
+    ministack_server,
     moto_server,
     seaweedfs,
     set_environment,
 )
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which cases no emulator here could judge."""
+    skipped = terminalreporter.stats.get("skipped", ())
+    lines = summary(str(report.longrepr[2]) for report in skipped if report.longrepr)
+    if lines:
+        terminalreporter.section("blind spots of the emulators")
+        for line in lines:
+            terminalreporter.write_line(line)
+
 
 STORES = ("local", "memory", "s3", "gcs")
 
@@ -67,6 +80,13 @@ def seaweed() -> Iterator[Emulator]:
 def moto() -> Iterator[Emulator]:
     """moto: a second opinion on S3. One for the session: it takes 1 s to start."""
     with moto_server() as emulator:
+        yield emulator
+
+
+@pytest.fixture(scope="session")
+def ministack() -> Iterator[Emulator]:
+    """ministack: S3 that refuses stale conditions. One for the session: it takes 1 s to start."""
+    with ministack_server() as emulator:
         yield emulator
 
 
@@ -131,6 +151,12 @@ def moto_base(moto: Emulator, buckets: Buckets) -> Location:
 
 
 @pytest.fixture
+def ministack_base(ministack: Emulator, buckets: Buckets) -> Location:
+    """An empty prefix of ministack."""
+    return buckets.prefix(ministack)
+
+
+@pytest.fixture
 def gcs_base(fake_gcs: Emulator, buckets: Buckets) -> Location:
     """An empty prefix of fake-gcs-server."""
     return buckets.prefix(fake_gcs)
@@ -143,7 +169,7 @@ def base(request: pytest.FixtureRequest) -> Location:
     return location
 
 
-@pytest.fixture(params=["seaweed", "moto", "fake_gcs"])
+@pytest.fixture(params=["seaweed", "moto", "ministack", "fake_gcs"])
 def versioned_base(request: pytest.FixtureRequest, buckets: Buckets) -> Location:
     """An empty prefix whose bucket keeps what is overwritten, on each server in turn."""
     return buckets.prefix(request.getfixturevalue(request.param), versioning=True)

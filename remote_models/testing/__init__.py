@@ -23,12 +23,14 @@ from __future__ import annotations
 from remote_models.testing._emulator import Emulator
 from remote_models.testing._environment import set_environment
 from remote_models.testing._fake_gcs import fake_gcs_server
+from remote_models.testing._ministack import ministack_server
 from remote_models.testing._moto import moto_server
 from remote_models.testing._seaweedfs import seaweedfs
 
 __all__ = [
     "Emulator",
     "fake_gcs_server",
+    "ministack_server",
     "moto_server",
     "seaweedfs",
     "set_environment",

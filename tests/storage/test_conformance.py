@@ -21,6 +21,7 @@ from urllib.request import Request, urlopen
 
 import fsspec
 import pytest
+from blind_spots import skip_blind_spot
 from fsspec.implementations.memory import MemoryFileSystem
 
 from remote_models.errors import (
@@ -587,7 +588,7 @@ class StoreConformance(ABC):
     @pytest.mark.parametrize("old", [b"old", b""], ids=["some bytes", "empty"])
     def test_if_absent_refuses(self, store: Store, base: Location, size: int, old: bytes) -> None:
         if size > 8 * MIB and self.blind_to_large_if_absent:
-            pytest.skip(self.blind_to_large_if_absent)
+            skip_blind_spot(self.blind_to_large_if_absent)
         self.put(base.join("object"), old)
         with pytest.raises(ModelExistsError) as caught:
             publish(store, base.join("object"), RANDOM[:size], if_absent=True)
@@ -598,7 +599,7 @@ class StoreConformance(ABC):
     @pytest.mark.parametrize("size", [5, LARGE])
     def test_if_absent_refuses_at_the_commit(self, store: Store, base: Location, size: int) -> None:
         if size > 8 * MIB and self.blind_to_large_if_absent:
-            pytest.skip(self.blind_to_large_if_absent)
+            skip_blind_spot(self.blind_to_large_if_absent)
         with Publication(store, if_absent=True) as publication:
             publication.stage(base.join("object"), size, cut(RANDOM[:size]))
             self.put(base.join("object"), b"came between")
@@ -613,7 +614,7 @@ class StoreConformance(ABC):
         if size > 8 * MIB:
             blind = blind or self.blind_to_large_if_absent or self.blind_to_large_races
         if blind:
-            pytest.skip(blind)
+            skip_blind_spot(blind)
         # Where a round costs nothing there are many: a gap may be narrow.
         rounds = 100 if size < MIB and base.protocol in ("file", "memory") else 1
         for number in range(rounds):
@@ -666,7 +667,7 @@ class StoreConformance(ABC):
 
     def test_two_slashes_are_not_one(self, store: Store, base: Location) -> None:
         if self.merges_slashes:
-            pytest.skip(self.merges_slashes)
+            skip_blind_spot(self.merges_slashes)
         publish(store, base.join("a//b"), b"two")
         publish(store, base.join("a/b"), b"one")
         assert self.objects(base) == {"a//b": b"two", "a/b": b"one"}
@@ -949,6 +950,12 @@ class TestMoto(S3Conformance):
         return moto_base
 
 
+class TestMinistack(S3Conformance):
+    @pytest.fixture
+    def base(self, ministack_base: Location) -> Location:
+        return ministack_base
+
+
 class TestGCS(BucketConformance):
     blind_to_large_if_absent = (
         "fake-gcs-server ignores ifGenerationMatch in resumable uploads (see test_gcs.py)"
@@ -972,7 +979,7 @@ class TestGCS(BucketConformance):
 
 
 class TestVersions:
-    """Buckets that keep versions: SeaweedFS, moto and fake-gcs-server in turn."""
+    """Buckets that keep versions, on each server in turn."""
 
     @pytest.fixture
     def store(self, versioned_base: Location) -> Store:
@@ -1025,7 +1032,9 @@ class TestVersions:
             store.read(location, 0, 9, version=unknown)
 
 
-@pytest.mark.parametrize("base_fixture", ["s3_base", "moto_base", "local_base", "memory_base"])
+@pytest.mark.parametrize(
+    "base_fixture", ["s3_base", "moto_base", "ministack_base", "local_base", "memory_base"]
+)
 def test_without_versions_there_is_none(request: pytest.FixtureRequest, base_fixture: str) -> None:
     base: Location = request.getfixturevalue(base_fixture)
     store = open_store(base)

@@ -106,7 +106,7 @@ class TestWithoutS3fs(conformance.TestSeaweedFS):
 class TestVersions(conformance.TestVersions):
     client: ClassVar[str] = "obstore"
 
-    @pytest.fixture(params=["seaweed", "moto"])
+    @pytest.fixture(params=["seaweed", "moto", "ministack"])
     def versioned_base(self, request: pytest.FixtureRequest, buckets: Any) -> Location:
         base: Location = buckets.prefix(request.getfixturevalue(request.param), versioning=True)
         return base
@@ -123,7 +123,7 @@ def auto(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("insist")
-@pytest.mark.parametrize("base_fixture", ["s3_base", "moto_base"])
+@pytest.mark.parametrize("base_fixture", ["s3_base", "moto_base", "ministack_base"])
 def test_without_versions_there_is_none(request: pytest.FixtureRequest, base_fixture: str) -> None:
     conformance.test_without_versions_there_is_none(request, base_fixture)
 
