@@ -11,10 +11,16 @@ from collections.abc import Iterable
 from typing import NoReturn
 
 import pytest
+from _pytest.mark import ParameterSet
 
-__all__ = ["skip_blind_spot", "summary"]
+__all__ = ["blind", "skip_blind_spot", "summary"]
 
 _MARK = "blind spot: "
+
+
+def blind(server: str, spot: str) -> ParameterSet:
+    """Return a server as a parameter of cases of which it is no judge."""
+    return pytest.param(server, marks=pytest.mark.skip(reason=f"{_MARK}{spot}"))
 
 
 def skip_blind_spot(spot: str) -> NoReturn:

@@ -272,7 +272,7 @@ class S3StagedFile(StagedFile):
 
     def commit(self) -> CommittedFile:
         if self._upload_id is None:
-            data = self._take()
+            data = self._buffer.getvalue()
             done = self._s3.call_s3(
                 "put_object",
                 Body=data,
@@ -281,6 +281,7 @@ class S3StagedFile(StagedFile):
                 **self._address,
                 **self._condition,
             )
+            self._take()
             return CommittedFile(version=_version(done), etag=strong_etag(done.get("ETag")))
         if self._buffer.tell():
             self._send(self._take())
