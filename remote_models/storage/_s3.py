@@ -148,13 +148,13 @@ class S3Store(Store):
         return super()._key(location)
 
     def _read(self, key: str, start: int, stop: int, version: str | None) -> bytes:
-        return self._get(key, start, stop, version)[1]
+        return self._get(key, start, stop, version, {})[1]
 
     def _read_pinned(
         self, location: Location, start: int, stop: int, version: str | None, etag: str
     ) -> Buffer:
         try:
-            found, data = self._get(self._key(location), start, stop, version, IfMatch=etag)
+            found, data = self._get(self._key(location), start, stop, version, {"IfMatch": etag})
         except OSError as error:
             if _code(error) in FAILED_PRECONDITIONS:
                 raise replaced(location) from error
@@ -188,7 +188,7 @@ class S3Store(Store):
         return data, info
 
     def _get(
-        self, key: str, start: int, stop: int, version: str | None, **condition: str
+        self, key: str, start: int, stop: int, version: str | None, condition: Mapping[str, str]
     ) -> tuple[str | None, bytes]:
         """Return an object's etag and some of its bytes, none if it ends before ``start``."""
         bucket, key, _ = self._s3.split_path(key)
