@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from queue import Empty, SimpleQueue
-from typing import Generic, TypeVar
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from itertools import count
+from typing import TypeVar
 
-__all__ = ["Hedge", "answer_within"]
+__all__ = ["Hedge", "answer_within", "begin"]
 
 _T = TypeVar("_T")
 
@@ -16,12 +17,40 @@ _LOOK_AGAIN_SECONDS = 0.5
 """How soon a wait notices that it has been called off."""
 
 
+def begin(act: Callable[[], _T]) -> Future[_T]:
+    """Let a thread of its own do something, that does not keep the process when it is left."""
+    future: Future[_T] = Future()
+
+    def run() -> None:
+        try:
+            result = act()
+        except BaseException as error:  # noqa: BLE001 - handed to the thread that asks
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+
+    threading.Thread(target=run, name="remote_models", daemon=True).start()
+    return future
+
+
+def answer_within(seconds: float, act: Callable[[], _T]) -> _T:
+    """Return what ``act`` returns, unless it takes longer.
+
+    It runs in another thread, so that Control-C ends the wait where ``act`` is a call
+    that no signal interrupts.
+
+    Raises:
+        TimeoutError: it takes longer. It goes on unheard.
+    """
+    return begin(act).result(seconds)
+
+
 class Hedge:
     """Asks a second time, on another connection, for an answer that is late.
 
     The first answer counts ("hedged requests", Dean and Barroso, "The Tail at Scale",
-    Communications of the ACM, 2013). A request that was overtaken is left to itself, in a
-    thread that does not keep the process; it ends when its client's own limits end it.
+    Communications of the ACM, 2013). A request that was overtaken is left to itself; it
+    ends when its client's own limits end it.
 
     Args:
         most: Second requests at once: what is late because the whole link is slow must
@@ -50,81 +79,37 @@ class Hedge:
         Raises:
             TimeoutError: no answer has come.
         """
-        race = _Race(ask, called_off)
-        race.start()
+        called_off = called_off or threading.Event()
         begun = time.monotonic()
-        if race.wait(begun + min(late, give_up)):
-            return race.result()
-        if self._room.acquire(blocking=False):
-            race.start(when_all_ended=self._room.release)
-        race.wait(begun + give_up)
-        return race.result()
-
-
-def answer_within(seconds: float, act: Callable[[], _T]) -> _T:
-    """Return what ``act`` returns, unless it takes longer.
-
-    It runs in another thread, so that Control-C ends the wait where ``act`` is a call
-    that no signal interrupts.
-
-    Raises:
-        TimeoutError: it takes longer. It goes on unheard.
-    """
-    race = _Race(act, None)
-    race.start()
-    race.wait(time.monotonic() + seconds)
-    return race.result()
-
-
-class _Race(Generic[_T]):
-    """Attempts in threads of their own. The first to succeed, or the last to fail, counts."""
-
-    def __init__(self, act: Callable[[], _T], called_off: threading.Event | None) -> None:
-        self._act = act
-        self._called_off = called_off or threading.Event()
-        self._ended: SimpleQueue[tuple[_T | None, BaseException | None]] = SimpleQueue()
-        self._lock = threading.Lock()
-        self._running = 0
-        self._when_all_ended: Callable[[], None] | None = None
-        self._outcome: tuple[_T | None, BaseException | None] | None = None
-
-    def start(self, *, when_all_ended: Callable[[], None] | None = None) -> None:
-        with self._lock:
-            self._running += 1
-            self._when_all_ended = when_all_ended
-        # No daemon would keep the process until the client gives up.
-        threading.Thread(target=self._run, name="remote_models", daemon=True).start()
-
-    def wait(self, until: float) -> bool:
-        """Wait for the outcome, and say whether it is there."""
-        while (left := until - time.monotonic()) > 0 and not self._called_off.is_set():
-            try:
-                self._outcome = self._ended.get(timeout=min(left, _LOOK_AGAIN_SECONDS))
-            except Empty:
-                continue
-            with self._lock:
-                is_last = not self._running and self._ended.empty()
-            if self._outcome[1] is None or is_last:
-                return True
-        return False
-
-    def result(self) -> _T:
-        if self._outcome is None:
+        attempts = [begin(ask)]
+        _wait(attempts, begun + min(late, give_up), called_off)
+        is_late = not attempts[0].done() and not called_off.is_set()
+        if is_late and self._room.acquire(blocking=False):
+            attempts.append(begin(ask))
+            self._release_after(attempts)
+        _wait(attempts, begun + give_up, called_off)
+        ended = [each for each in attempts if each.done()]
+        if not ended:
             raise TimeoutError("no answer in time")
-        value, error = self._outcome
-        if error is not None:
-            raise error
-        return value  # type: ignore[return-value]  # it has succeeded
+        return next(filter(_has_succeeded, ended), ended[0]).result()
 
-    def _run(self) -> None:
-        value, error = None, None
-        try:
-            value = self._act()
-        except BaseException as raised:  # noqa: BLE001 - raised in the thread that waits
-            error = raised
-        with self._lock:
-            self._running -= 1
-            self._ended.put((value, error))
-            when_all_ended = None if self._running else self._when_all_ended
-        if when_all_ended is not None:
-            when_all_ended()
+    def _release_after(self, attempts: Sequence[Future[_T]]) -> None:
+        """Make room again when all attempts have ended, those that nobody waits for, too."""
+        ended = count(1)
+        for each in attempts:
+            each.add_done_callback(
+                lambda _: self._room.release() if next(ended) == len(attempts) else None
+            )
+
+
+def _wait(attempts: Sequence[Future[_T]], until: float, called_off: threading.Event) -> None:
+    """Wait until one has succeeded or all have failed."""
+    while (left := until - time.monotonic()) > 0 and not called_off.is_set():
+        pending = [each for each in attempts if not each.done()]
+        if not pending or any(map(_has_succeeded, attempts)):
+            return
+        wait(pending, min(left, _LOOK_AGAIN_SECONDS), FIRST_COMPLETED)
+
+
+def _has_succeeded(attempt: Future[_T]) -> bool:
+    return attempt.done() and attempt.exception() is None

@@ -5,16 +5,15 @@ from __future__ import annotations
 import errno
 import io
 import tempfile
-import threading
 from collections.abc import Iterator
-from concurrent.futures import Future, wait
+from concurrent.futures import wait
 from contextlib import suppress
 from queue import Full, Queue
 from typing import IO, TYPE_CHECKING
 
 from obstore.store import S3Store as Client
 
-from remote_models.storage._hedge import answer_within
+from remote_models.storage._hedge import answer_within, begin
 from remote_models.storage._location import Location
 from remote_models.storage._retry import RetryPolicy
 from remote_models.storage._s3_codes import pinning_version, strong_etag
@@ -102,9 +101,7 @@ class ObstoreUpload(StagedFile):
         self._parallel = transfer.parts_at_once(self._part_size, besides=_WAITING_PARTS + 1)
         self._parts: Queue[bytes | None] = Queue(_WAITING_PARTS)
         self._discarded = False
-        self._done: Future[PutResult] = Future()
-        # No daemon would keep the process until a store that hangs is given up.
-        threading.Thread(target=self._run, name="remote_models", daemon=True).start()
+        self._done = begin(self._upload)
 
     def write(self, data: bytes | memoryview) -> None:
         self._give(bytes(data))
@@ -118,14 +115,6 @@ class ObstoreUpload(StagedFile):
         with suppress(Full):  # then it is about to look at what is waiting
             self._parts.put_nowait(None)
         wait([self._done], _CLEANING_SECONDS)
-
-    def _run(self) -> None:
-        try:
-            done = self._upload()
-        except BaseException as error:  # noqa: BLE001 - raised where the outcome is asked for
-            self._done.set_exception(error)
-        else:
-            self._done.set_result(done)
 
     def _upload(self) -> PutResult:
         return self._client.put(

@@ -96,6 +96,9 @@ MAX_LINES = 400
 EDGE_OF_ERRORS = {"cli._main", "storage._store"}
 """Where ``except Exception`` stands: at the command line, and where foreign errors end."""
 
+BETWEEN_THREADS = {"storage._hedge"}
+"""Where every exception of one thread is handed to another."""
+
 
 class Import(NamedTuple):
     """One import: which module of the package names which module, and in what line."""
@@ -293,7 +296,7 @@ def _is_too_broad(module: str, node: ast.ExceptHandler) -> bool:
         return True
     caught = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
     names = {ast.unparse(each) for each in caught}
-    if "BaseException" in names:
+    if "BaseException" in names and module not in BETWEEN_THREADS:
         return not isinstance(node.body[-1], ast.Raise)  # cleaning up and going on is fine
     return "Exception" in names and module not in EDGE_OF_ERRORS
 
