@@ -1,0 +1,339 @@
+"""Histories of savers and readers of one URL, and what must hold of each."""
+
+from __future__ import annotations
+
+import io
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO
+
+from publishing.artifacts import (
+    SCRATCH,
+    Content,
+    contents,
+    directory,
+    fine_tuned,
+    several,
+    single,
+)
+from remote_models.errors import (
+    AmbiguousCommitError,
+    ConflictError,
+    IntegrityError,
+    ModelExistsError,
+    ModelNotFoundError,
+    StorageError,
+    StoreUnavailableError,
+)
+from remote_models.manifest import Layout
+from remote_models.publishing import Artifact, publish
+from remote_models.remote_model import RemoteModel, manifest_location, read_stored_manifest
+from remote_models.storage import Location
+
+from simulation.world import Actor, Clock, Faults, SimulatedStore, World
+
+__all__ = ["Outcome", "Violation", "run_history"]
+
+LAYOUTS = (single, single, several, directory, fine_tuned)
+
+FAULTS = (
+    Faults(),
+    Faults(),
+    Faults(die=0.02),
+    Faults(fail=0.03, lose=0.03),
+    Faults(stall=0.03),
+    Faults(fail=0.02, lose=0.02, die=0.01, stall=0.01),
+    Faults(fail=0.01, lose=0.01, die=0.01, stall=0.01, late=0.02),
+)
+
+_NEVER = 1 << 60
+
+
+class Violation(AssertionError):
+    """A history in which a promise was broken."""
+
+
+@dataclass(frozen=True)
+class _Bytes:
+    """A file in memory, to be published."""
+
+    data: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+    def chunks(self) -> Iterator[bytes]:
+        yield self.data
+
+    def open(self) -> IO[bytes]:
+        return io.BytesIO(self.data)
+
+
+@dataclass
+class _Save:
+    """A save: of what, when, and what its saver was told."""
+
+    content: Content
+    overwrite: bool
+    began: int
+    ended: int = _NEVER
+    outcome: str = "dead"
+
+    @property
+    def version(self) -> str:
+        return str(self.content.metadata["version"])
+
+    @property
+    def last_effect(self) -> int:
+        """When it can have changed something for the last time."""
+        return self.ended if self.outcome in ("done", "refused") else _NEVER
+
+
+@dataclass(frozen=True)
+class _Load:
+    """A load: when, and the version or the error that came of it."""
+
+    began: int
+    ended: int
+    found: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a history came to, to be counted."""
+
+    saves: Sequence[str]
+    loads: Sequence[str]
+    requests: int
+
+
+@dataclass
+class _History:
+    """One URL, those who use it, and what they have seen."""
+
+    world: World
+    make: Callable[[str], Content]
+    location: Location
+    saves: list[_Save] = field(default_factory=list)
+    loads: list[_Load] = field(default_factory=list)
+
+    @property
+    def now(self) -> int:
+        return len(self.world.log)
+
+    def content(self, version: str) -> Content:
+        return self.make(version)
+
+    def save(self, store: SimulatedStore, version: str, *, overwrite: bool) -> None:
+        save = _Save(self.content(version), overwrite, self.now)
+        self.saves.append(save)
+        try:
+            publish(store, self.location, _artifact(save.content), overwrite=overwrite)
+        except ModelExistsError:
+            # Lost, or never begun. With overwrite=True it may have replaced files before.
+            save.outcome = "overtaken" if overwrite else "refused"
+        except AmbiguousCommitError:
+            save.outcome = "unknown"
+        except (StorageError, IntegrityError):
+            save.outcome = "failed"
+        else:
+            save.outcome = "done"
+        save.ended = self.now
+
+    def load(self, store: SimulatedStore) -> str:
+        began = self.now
+        found = self._found(store)
+        self.loads.append(_Load(began, self.now, found))
+        return found
+
+    def _found(self, store: SimulatedStore) -> str:
+        try:
+            found, metadata = _read(store, self.location)
+            if metadata is None:
+                return self._unvouched(found)
+        except ModelNotFoundError:
+            return "nothing"
+        except IntegrityError:
+            return "damaged"
+        except StoreUnavailableError:
+            return "unavailable"
+        for save in self.saves:
+            if found == save.content.files and metadata == save.content.metadata:
+                return save.version
+        raise Violation(f"a mixture: {found} with {metadata}")
+
+    def _unvouched(self, found: Mapping[str, bytes]) -> str:
+        """Accept files for which no manifest vouches, where their saver has given them up."""
+        if any(line.startswith("(late)") for line in self.world.log):
+            return "stray"
+        raise Violation(f"without a manifest: {found}")
+
+
+def run_history(seed: int, clock: Clock) -> Outcome:
+    """Run the history of a seed, and check it.
+
+    Raises:
+        Violation: a promise was broken.
+    """
+    chance = random.Random(f"history {seed}")
+    world = World(seed, faults=Faults(), is_versioned=chance.random() < 0.3)
+    clock.world = world
+    make = chance.choice(LAYOUTS)
+    history = _History(world, make, Location.parse("memory://folder").join(make("v").name))
+    calm = Actor(world, "calm", lambda _: None)._store
+    if chance.random() < 0.6:
+        history.save(calm, "before", overwrite=True)
+    world.faults = chance.choice(FAULTS)
+    world.run(*_actors(history, chance))
+    world.faults = Faults()
+    world.settle()
+    try:
+        _check(history, calm)
+    except Violation as error:
+        error.add_note("\n".join([f"seed {seed}", *world.log]))
+        raise
+    return Outcome(
+        saves=[save.outcome for save in history.saves],
+        loads=["whole" if load.found.startswith("v") else load.found for load in history.loads],
+        requests=history.now,
+    )
+
+
+def _actors(history: _History, chance: random.Random) -> list[Actor]:
+    exclusive = chance.random() < 0.25
+    actors = []
+    for number in range(chance.choice((1, 2, 2, 3))):
+        versions = [f"v{number}.{count}" for count in range(chance.choice((1, 1, 2)))]
+
+        def saves(store: SimulatedStore, versions: Sequence[str] = versions) -> None:
+            for version in versions:
+                history.save(store, version, overwrite=not exclusive)
+
+        actors.append(Actor(history.world, f"saver {number}", saves))
+    for number in range(chance.choice((0, 1, 1, 2))):
+
+        def loads(store: SimulatedStore, count: int = chance.choice((1, 2))) -> None:
+            for _ in range(count):
+                history.load(store)
+
+        actors.append(Actor(history.world, f"reader {number}", loads))
+    return actors
+
+
+def _artifact(content: Content) -> Artifact:
+    return Artifact(
+        format=content.format,
+        layout=content.layout,
+        created="2026-11-24T00:00:00Z",
+        producer={"tests": "1"},
+        metadata=content.metadata,
+        files={path: _Bytes(data) for path, data in content.files.items()},
+    )
+
+
+def _read(
+    store: SimulatedStore, location: Location
+) -> tuple[Mapping[str, bytes], Mapping[str, object] | None]:
+    """Return the files and the metadata that a reader gets, the latter from a manifest."""
+    remote = RemoteModel.open(store, location)
+    with TemporaryDirectory(dir=SCRATCH) as folder:
+        remote.download(Path(folder))
+        return contents(Path(folder)), remote.metadata if remote.is_verifiable else None
+
+
+# What must hold.
+
+
+def _check(history: _History, calm: SimulatedStore) -> None:
+    _check_errors(history)
+    _check_exclusive(history)
+    last = history.load(calm)
+    for load in history.loads:
+        _check_load(history, load)
+    is_quiet = not any(save.last_effect == _NEVER for save in history.saves)
+    if is_quiet and history.saves and last not in {save.version for save in history.saves}:
+        raise Violation(f"everything went well, and there is {last}")
+    if is_quiet:
+        _check_traces(history, calm, last)
+    _check_next_save(history, calm)
+
+
+def _check_errors(history: _History) -> None:
+    """Nobody is told of trouble that was not there."""
+    if any(" fails" in line or "lost" in line or "given up" in line for line in history.world.log):
+        return
+    for save in history.saves:
+        if save.outcome in ("failed", "unknown"):
+            raise Violation(f"{save.version} {save.outcome}, and nothing has gone wrong")
+    if any(load.found == "unavailable" for load in history.loads):
+        raise Violation("a reader was told of trouble")
+
+
+def _check_exclusive(history: _History) -> None:
+    winners = [save for save in history.saves if save.outcome == "done" and not save.overwrite]
+    before = [save for save in history.saves if save.version == "before"]
+    if len(winners) + len(before) > 1 and winners:
+        raise Violation(f"several winners: {[save.version for save in before + winners]}")
+
+
+def _check_load(history: _History, load: _Load) -> None:
+    done = [save for save in history.saves if save.outcome == "done" and save.ended <= load.began]
+    if load.found == "nothing" and done:
+        raise Violation(f"{done[-1].version} was saved, and there is nothing")
+    if load.found == "damaged" and done and not _may_be_damaged(history, load):
+        raise Violation(f"{done[-1].version} was saved, and cannot be read")
+    found = next((save for save in history.saves if save.version == load.found), None)
+    if found is None:
+        return
+    if found.outcome == "refused":
+        raise Violation(f"{found.version} was refused, and is there")
+    for save in done:
+        if save.began >= found.last_effect:
+            raise Violation(f"{save.version} was saved after {found.version}, which is there")
+
+
+def _may_be_damaged(history: _History, load: _Load) -> bool:
+    """Whether a reader may be told that what is there is no whole model.
+
+    Only where several files are replaced one by one, and the old ones cannot be had.
+    """
+    is_single = len(history.saves[0].content.files) == 1
+    if any(line.startswith("(late)") for line in history.world.log):
+        return True  # a request that comes when all is over replaces what it finds
+    if is_single or history.world.is_versioned:
+        return False
+    return any(
+        save.began <= load.ended and save.last_effect >= load.began for save in history.saves
+    )
+
+
+def _check_traces(history: _History, calm: SimulatedStore, last: str) -> None:
+    """Those who were refused, or were overtaken by nobody, leave nothing."""
+    there = next(save for save in history.saves if save.version == last)
+    folder = history.location
+    manifest = manifest_location(history.location, there.content.layout)
+    if there.content.layout is Layout.FILE:
+        folder = folder.parent
+    named = {folder.join(path).path for path in there.content.files} | {manifest.path}
+    if history.world.keys != named:
+        raise Violation(f"traces: {history.world.keys ^ named}")
+
+
+def _check_next_save(history: _History, calm: SimulatedStore) -> None:
+    """Whatever has happened, saving again works, and tidies up."""
+    history.save(calm, "next", overwrite=True)
+    if history.saves[-1].outcome != "done":
+        raise Violation(f"the next save: {history.saves[-1].outcome}")
+    if (found := history.load(calm)) != "next":
+        raise Violation(f"after the next save there is {found}")
+    layout = history.saves[-1].content.layout
+    stored = read_stored_manifest(calm, manifest_location(history.location, layout), layout)
+    if stored.pending:
+        raise Violation("after the next save, something is still announced")
+    report = RemoteModel.open(calm, history.location).verify()
+    if report.missing or report.mismatched:
+        raise Violation(f"after the next save: {report}")
