@@ -42,12 +42,17 @@ class EarlierArtifact:
             )
         manifest = ManifestFile(store, manifest_location(location, layout), layout)
         manifest.read()
-        if manifest.is_there or manifest.is_hidden:
-            present = True if manifest.is_there else None
-            return cls(location=location, manifest=manifest, present=present)
         target = location.join(_SAVED_MODEL) if layout is Layout.DIRECTORY else location
-        is_bare = _is_present(store, target)
-        return cls(location=location, manifest=manifest, present=is_bare, is_bare=is_bare)
+        is_bare = not (manifest.is_there or manifest.is_hidden) and _is_present(store, target)
+        if is_bare:
+            # Another saver may just have begun, and has announced its file before.
+            manifest.read()
+            is_bare = not (manifest.is_there or manifest.is_hidden)
+        if is_bare or manifest.is_there:
+            present: bool | None = True
+        else:
+            present = None if manifest.is_hidden else False
+        return cls(location=location, manifest=manifest, present=present, is_bare=is_bare)
 
     def check(self, *, overwrite: bool) -> None:
         """Refuse early what the store's exclusive create would refuse at the commit."""

@@ -110,6 +110,9 @@ class RemoteModel:
                     expected=manifest_digest,
                 )
             layout, infos = find_files(store, location)
+            # A first save may have begun meanwhile; it announces itself before any file.
+            found = find_manifest(store, location)
+        if found is None:
             folder = ArtifactFolder(store=store, location=location, layout=layout)
             return cls(folder, stored=None, infos=infos, verify=verify)
         layout, stored = found

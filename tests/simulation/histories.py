@@ -19,9 +19,9 @@ from publishing.artifacts import (
     several,
     single,
 )
+
 from remote_models.errors import (
     AmbiguousCommitError,
-    ConflictError,
     IntegrityError,
     ModelExistsError,
     ModelNotFoundError,
@@ -32,10 +32,9 @@ from remote_models.manifest import Layout
 from remote_models.publishing import Artifact, publish
 from remote_models.remote_model import RemoteModel, manifest_location, read_stored_manifest
 from remote_models.storage import Location
-
 from simulation.world import Actor, Clock, Faults, SimulatedStore, World
 
-__all__ = ["Outcome", "Violation", "run_history"]
+__all__ = ["Outcome", "ViolationError", "run_history"]
 
 LAYOUTS = (single, single, several, directory, fine_tuned)
 
@@ -52,8 +51,14 @@ FAULTS = (
 _NEVER = 1 << 60
 
 
-class Violation(AssertionError):
-    """A history in which a promise was broken."""
+class ViolationError(AssertionError):
+    """A history in which a promise was broken.
+
+    Attributes:
+        log: What had happened until then.
+    """
+
+    log = ""
 
 
 @dataclass(frozen=True)
@@ -164,20 +169,20 @@ class _History:
         for save in self.saves:
             if found == save.content.files and metadata == save.content.metadata:
                 return save.version
-        raise Violation(f"a mixture: {found} with {metadata}")
+        raise ViolationError(f"a mixture: {found} with {metadata}")
 
     def _unvouched(self, found: Mapping[str, bytes]) -> str:
         """Accept files for which no manifest vouches, where their saver has given them up."""
         if any(line.startswith("(late)") for line in self.world.log):
             return "stray"
-        raise Violation(f"without a manifest: {found}")
+        raise ViolationError(f"without a manifest: {found}")
 
 
 def run_history(seed: int, clock: Clock) -> Outcome:
     """Run the history of a seed, and check it.
 
     Raises:
-        Violation: a promise was broken.
+        ViolationError: a promise was broken.
     """
     chance = random.Random(f"history {seed}")
     world = World(seed, faults=Faults(), is_versioned=chance.random() < 0.3)
@@ -188,13 +193,13 @@ def run_history(seed: int, clock: Clock) -> Outcome:
     if chance.random() < 0.6:
         history.save(calm, "before", overwrite=True)
     world.faults = chance.choice(FAULTS)
-    world.run(*_actors(history, chance))
-    world.faults = Faults()
-    world.settle()
     try:
+        world.run(*_actors(history, chance))
+        world.faults = Faults()
+        world.settle()
         _check(history, calm)
-    except Violation as error:
-        error.add_note("\n".join([f"seed {seed}", *world.log]))
+    except ViolationError as error:
+        error.log = "\n".join([f"history {seed}", *world.log])
         raise
     return Outcome(
         saves=[save.outcome for save in history.saves],
@@ -256,7 +261,7 @@ def _check(history: _History, calm: SimulatedStore) -> None:
         _check_load(history, load)
     is_quiet = not any(save.last_effect == _NEVER for save in history.saves)
     if is_quiet and history.saves and last not in {save.version for save in history.saves}:
-        raise Violation(f"everything went well, and there is {last}")
+        raise ViolationError(f"everything went well, and there is {last}")
     if is_quiet:
         _check_traces(history, calm, last)
     _check_next_save(history, calm)
@@ -268,32 +273,32 @@ def _check_errors(history: _History) -> None:
         return
     for save in history.saves:
         if save.outcome in ("failed", "unknown"):
-            raise Violation(f"{save.version} {save.outcome}, and nothing has gone wrong")
+            raise ViolationError(f"{save.version} {save.outcome}, and nothing has gone wrong")
     if any(load.found == "unavailable" for load in history.loads):
-        raise Violation("a reader was told of trouble")
+        raise ViolationError("a reader was told of trouble")
 
 
 def _check_exclusive(history: _History) -> None:
     winners = [save for save in history.saves if save.outcome == "done" and not save.overwrite]
     before = [save for save in history.saves if save.version == "before"]
     if len(winners) + len(before) > 1 and winners:
-        raise Violation(f"several winners: {[save.version for save in before + winners]}")
+        raise ViolationError(f"several winners: {[save.version for save in before + winners]}")
 
 
 def _check_load(history: _History, load: _Load) -> None:
     done = [save for save in history.saves if save.outcome == "done" and save.ended <= load.began]
     if load.found == "nothing" and done:
-        raise Violation(f"{done[-1].version} was saved, and there is nothing")
+        raise ViolationError(f"{done[-1].version} was saved, and there is nothing")
     if load.found == "damaged" and done and not _may_be_damaged(history, load):
-        raise Violation(f"{done[-1].version} was saved, and cannot be read")
+        raise ViolationError(f"{done[-1].version} was saved, and cannot be read")
     found = next((save for save in history.saves if save.version == load.found), None)
     if found is None:
         return
     if found.outcome == "refused":
-        raise Violation(f"{found.version} was refused, and is there")
+        raise ViolationError(f"{found.version} was refused, and is there")
     for save in done:
         if save.began >= found.last_effect:
-            raise Violation(f"{save.version} was saved after {found.version}, which is there")
+            raise ViolationError(f"{save.version} was saved after {found.version}, which is there")
 
 
 def _may_be_damaged(history: _History, load: _Load) -> bool:
@@ -320,20 +325,20 @@ def _check_traces(history: _History, calm: SimulatedStore, last: str) -> None:
         folder = folder.parent
     named = {folder.join(path).path for path in there.content.files} | {manifest.path}
     if history.world.keys != named:
-        raise Violation(f"traces: {history.world.keys ^ named}")
+        raise ViolationError(f"traces: {history.world.keys ^ named}")
 
 
 def _check_next_save(history: _History, calm: SimulatedStore) -> None:
     """Whatever has happened, saving again works, and tidies up."""
     history.save(calm, "next", overwrite=True)
     if history.saves[-1].outcome != "done":
-        raise Violation(f"the next save: {history.saves[-1].outcome}")
+        raise ViolationError(f"the next save: {history.saves[-1].outcome}")
     if (found := history.load(calm)) != "next":
-        raise Violation(f"after the next save there is {found}")
+        raise ViolationError(f"after the next save there is {found}")
     layout = history.saves[-1].content.layout
     stored = read_stored_manifest(calm, manifest_location(history.location, layout), layout)
     if stored.pending:
-        raise Violation("after the next save, something is still announced")
+        raise ViolationError("after the next save, something is still announced")
     report = RemoteModel.open(calm, history.location).verify()
     if report.missing or report.mismatched:
-        raise Violation(f"after the next save: {report}")
+        raise ViolationError(f"after the next save: {report}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from unittest.mock import patch
 
 from remote_models.errors import StorageError
@@ -12,7 +12,6 @@ from remote_models.publishing import _publish
 from remote_models.publishing._switch import Switch
 from remote_models.remote_model import _copy
 from remote_models.storage import _publication
-
 from simulation.world import World
 
 __all__ = ["MISTAKES"]
@@ -134,8 +133,8 @@ def stale_files_stay() -> Iterator[None]:
         yield
 
 
-MISTAKES: Mapping[str, Callable[[], object]] = {
-    each.__name__: each  # type: ignore[attr-defined]
+MISTAKES: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
+    each.__name__: each
     for each in (
         pointer_before_data, in_place, refused_means_failed, nothing_is_verified,
         conditions_are_ignored, newcomers_are_forgotten, the_overtaken_do_not_look,

@@ -20,8 +20,7 @@ from unittest.mock import patch
 from remote_models.manifest import StoredManifest
 from remote_models.publishing import _manifest_file, _switch
 from remote_models.remote_model import _download
-
-from simulation.histories import Violation, run_history
+from simulation.histories import ViolationError, run_history
 from simulation.planted import MISTAKES
 from simulation.world import Clock
 
@@ -89,8 +88,8 @@ def run_seeds(first: int, count: int, mistake: str | None = None) -> Tally:
         for seed in range(first, first + count):
             try:
                 outcome = run_history(seed, clock)
-            except Violation as error:
-                tally.violation = f"{error}\n" + "\n".join(error.__notes__)
+            except ViolationError as error:
+                tally.violation = f"{error}\n{error.log}"
                 return tally
             tally.histories += 1
             tally.requests += outcome.requests

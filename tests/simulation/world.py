@@ -77,13 +77,11 @@ class Actor:
 
     Attributes:
         name: Who, for messages.
-        error: What it ended with, if not well.
         is_dead: Whether it has died.
     """
 
     def __init__(self, world: World, name: str, run: Callable[[SimulatedStore], None]) -> None:
         self.name = name
-        self.error: Exception | None = None
         self.is_dead = False
         self.wakes_at = 0.0
         self._run = run
@@ -95,13 +93,11 @@ class Actor:
             self._run(self._store)
         except Dead:
             self.is_dead = True
-        except Exception as error:
-            self.error = error
 
     @property
     def has_ended(self) -> bool:
         """Whether it does nothing any more."""
-        return self._greenlet.dead
+        return bool(self._greenlet.dead)
 
     def go_on(self) -> None:
         """Let it run until it gives way."""
