@@ -23,6 +23,7 @@ def settle(
     staged: StagedFile,
     error: StorageError,
     *,
+    size: int,
     if_absent: bool,
     if_match: str | None,
 ) -> CommittedFile:
@@ -44,7 +45,7 @@ def settle(
         found = None
     else:
         found = _look(store, location, error)
-        if found is not None and found.writer is not None and found.writer == staged.writer:
+        if found is not None and _is_ours(found, staged, size):
             return CommittedFile(version=found.version, etag=found.etag)
     refused = isinstance(error, ConflictError)
     if if_absent and (refused or found is not None):
@@ -60,6 +61,10 @@ def settle(
             hint="Save again",
         ) from error
     raise error
+
+
+def _is_ours(found: ObjectInfo, staged: StagedFile, size: int) -> bool:
+    return staged.writer is not None and (found.writer, found.size) == (staged.writer, size)
 
 
 def _is_uncertain(error: StorageError) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from remote_models.errors import AccessDeniedError, IntegrityError, StorageError
 from remote_models.storage._fate import settle
@@ -14,6 +14,12 @@ from remote_models.storage._staging import CommittedFile, StagedFile
 from remote_models.storage._store import Store
 
 __all__ = ["Publication"]
+
+
+class _Staged(NamedTuple):
+    location: Location
+    file: StagedFile
+    size: int
 
 
 class Publication:
@@ -34,7 +40,7 @@ class Publication:
         self._store = store
         self._if_absent = if_absent
         self._if_match = if_match
-        self._staged: list[tuple[Location, StagedFile]] = []
+        self._staged: list[_Staged] = []
         self._directories: list[Location] = []
 
     def stage(self, location: Location, size: int, chunks: Iterable[bytes | memoryview]) -> None:
@@ -47,7 +53,7 @@ class Publication:
             staged = self._store.stage(
                 location, size, if_absent=self._if_absent, if_match=self._if_match
             )
-        self._staged.append((location, staged))
+        self._staged.append(_Staged(location, staged, size))
         written = 0
         for chunk in chunks:  # whose own errors are not the store's
             written += len(chunk)
@@ -83,27 +89,28 @@ class Publication:
             AmbiguousCommitError: an answer was lost, and the store cannot be asked.
         """
         while self._staged:
-            location, staged = self._staged[0]
-            on_attempt(location)
-            committed = self._commit(location, staged)
+            first = self._staged[0]
+            on_attempt(first.location)
+            committed = self._commit(first)
             del self._staged[0]
-            on_commit(location, committed)
+            on_commit(first.location, committed)
 
-    def _commit(self, location: Location, staged: StagedFile) -> CommittedFile:
+    def _commit(self, staged: _Staged) -> CommittedFile:
         try:
-            with self._errors(location):
-                return staged.commit()
+            with self._errors(staged.location):
+                return staged.file.commit()
         except StorageError as error:
             committed = settle(
                 self._store,
-                location,
-                staged,
+                staged.location,
+                staged.file,
                 error,
+                size=staged.size,
                 if_absent=self._if_absent,
                 if_match=self._if_match,
             )
         with suppress(StorageError):  # what is left of it, on this machine
-            self._discard(location, staged)
+            self._discard(staged)
         return committed
 
     def discard(self) -> None:
@@ -111,8 +118,8 @@ class Publication:
         with ExitStack() as stack:  # which runs all of them, the last one first
             for directory in self._directories:
                 stack.callback(self._store.remove_directory, directory)
-            for location, staged in self._staged:
-                stack.callback(self._discard, location, staged)
+            for staged in self._staged:
+                stack.callback(self._discard, staged)
             self._directories.clear()
             self._staged.clear()
 
@@ -131,9 +138,9 @@ class Publication:
                 hint="Check the policy: writing needs s3:PutObject or storage.objects.create",
             ) from error
 
-    def _discard(self, location: Location, staged: StagedFile) -> None:
-        with self._store.errors(location):
-            staged.discard()
+    def _discard(self, staged: _Staged) -> None:
+        with self._store.errors(staged.location):
+            staged.file.discard()
 
     def __enter__(self) -> Self:
         return self

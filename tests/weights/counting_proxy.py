@@ -91,6 +91,7 @@ class CountingProxy:
         disturbs: What happens to a request with this method and ``Range``.
         meets: Told of each request twice: when it has come whole, and when the server has
             done it and nobody has been told yet.
+        strips: Names of headers, in lower case, that do not get through to the server.
         under_way: How many requests are with the server.
         whole: Returns the whole object at a path, for ``Disturbance.WHOLE``.
         latency: Seconds before each answer.
@@ -105,6 +106,7 @@ class CountingProxy:
         self.allows: Callable[[str, str], bool] = lambda _method, _path: True
         self.disturbs: Callable[[str, str | None], Disturbance | None] = lambda *_: None
         self.meets: Callable[[Moment], None] = lambda _moment: None
+        self.strips: frozenset[str] = frozenset()
         self.under_way = 0
         self.exchanges: list[Exchange] = []
         self.lock = threading.Lock()
@@ -229,7 +231,7 @@ class _Handler(BaseHTTPRequestHandler):
             proxy.under_way += 1
         try:
             proxy.meets(Moment.BEFORE)
-            response, headers, data = self._ask(proxy.upstream, body)
+            response, headers, data = self._ask(proxy, body)
             proxy.meets(Moment.AFTER)
         finally:
             with proxy.lock:
@@ -262,15 +264,15 @@ class _Handler(BaseHTTPRequestHandler):
         return answer
 
     def _ask(
-        self, upstream: str, body: bytes | None
+        self, proxy: CountingProxy, body: bytes | None
     ) -> tuple[http.client.HTTPResponse, list[tuple[str, str]], bytes]:
-        connection = http.client.HTTPConnection(upstream, timeout=60)
+        connection = http.client.HTTPConnection(proxy.upstream, timeout=60)
         try:
             connection.putrequest(
                 self.command, self.path, skip_host=True, skip_accept_encoding=True
             )
             for name, value in self.headers.items():
-                if name.lower() not in _HOP_BY_HOP:
+                if name.lower() not in _HOP_BY_HOP | proxy.strips:
                     connection.putheader(name, value)
             connection.endheaders(body)
             response = connection.getresponse()
