@@ -16,7 +16,8 @@
     │   └── StoreUnavailableError (ConnectionError)
     ├── IntegrityError
     │   ├── IncompleteModelError
-    │   └── ManifestError
+    │   ├── ManifestError
+    │   └── SignatureError
     ├── FormatError (ValueError)
     │   ├── UnrecognizedFormatError
     │   ├── UnsafeFormatError
@@ -48,6 +49,7 @@ __all__ = [
     "ModelNotFoundError",
     "ReadOnlyStoreError",
     "RemoteModelsError",
+    "SignatureError",
     "StorageError",
     "StoreFullError",
     "StoreUnavailableError",
@@ -153,6 +155,10 @@ class IncompleteModelError(IntegrityError):
 
 class ManifestError(IntegrityError):
     """A manifest is malformed, unsafe, or not the one that was asked for."""
+
+
+class SignatureError(IntegrityError):
+    """No good signature by the key that was given vouches for the model."""
 
 
 class FormatError(RemoteModelsError, ValueError):

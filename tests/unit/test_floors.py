@@ -20,7 +20,7 @@ PACKAGE = "remote_models"
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({
         "_checksum", "_fields", "_file_entry", "_size", "_strict_json", "_tensor_table", "_version",
-        "digest", "documents", "errors", "manifest", "tensor_hashing", "tensors",
+        "digest", "documents", "errors", "manifest", "signing", "tensor_hashing", "tensors",
     }),
     frozenset({"cache", "storage"}),
     frozenset({"formats"}),
@@ -53,6 +53,7 @@ NEIGHBOURS: Mapping[str, frozenset[str]] = {
             "tensors",
         }
     ),
+    "signing": frozenset({"_fields", "_strict_json", "digest", "errors"}),
     "tensor_hashing": frozenset({"digest", "documents", "tensors"}),
     "tensors": frozenset({"_fields", "digest", "errors"}),
     "adoption": frozenset({"remote_model"}),
@@ -72,6 +73,7 @@ ONLY_HERE: Mapping[str, frozenset[str]] = {
     "zipfile": frozenset({"formats", "_api._export"}),
     "botocore": frozenset({"storage._s3", "testing"}),
     "boto3": frozenset({"testing"}),
+    "cryptography": frozenset({"signing"}),
     "s3fs": frozenset({"storage._s3", "testing"}),
     "gcsfs": frozenset({"storage._gcs", "testing"}),
     "google": frozenset({"storage._gcs", "formats._protos", "testing"}),

@@ -1,0 +1,1 @@
+"""Signatures in the OpenSSF model-signing format."""
