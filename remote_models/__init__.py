@@ -21,6 +21,7 @@ from remote_models._api import (
     save_architecture,
     save_model,
     save_weights,
+    sign_model,
     verify_model,
 )
 from remote_models._version import __version__
@@ -77,5 +78,6 @@ __all__ = [
     "save_architecture",
     "save_model",
     "save_weights",
+    "sign_model",
     "verify_model",
 ]

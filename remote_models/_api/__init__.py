@@ -6,6 +6,7 @@ from remote_models._api._artifacts import open_model, pull_model, push_model, ve
 from remote_models._api._fetch import UnverifiedModelWarning
 from remote_models._api._listing import ModelListing, list_models
 from remote_models._api._models import load_model, save_model
+from remote_models._api._signing import sign_model
 from remote_models._api._weights import load_weights, save_weights
 
 __all__ = [
@@ -22,5 +23,6 @@ __all__ = [
     "save_architecture",
     "save_model",
     "save_weights",
+    "sign_model",
     "verify_model",
 ]

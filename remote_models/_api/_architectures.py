@@ -8,6 +8,7 @@ from typing import Any
 from remote_models._api._arguments import URL, Progress, StorageOptions
 from remote_models._api._artifacts import open_model
 from remote_models._api._fetch import fetched, other_verb
+from remote_models._api._keys import Key
 from remote_models._api._publish import publish_files
 from remote_models._progress_bar import progress_callback
 from remote_models.errors import FormatError
@@ -67,6 +68,7 @@ def load_architecture(
     safe_mode: bool = True,
     manifest_digest: str | None = None,
     manifest_url: URL | None = None,
+    public_key: Key | None = None,
     framework: str | None = None,
     storage_options: StorageOptions | None = None,
     progress: Progress = None,
@@ -79,13 +81,15 @@ def load_architecture(
         safe_mode: Whether Keras refuses to deserialise lambdas.
         manifest_digest: ``sha256:<hex>``: load exactly this artifact or nothing.
         manifest_url: As in :func:`open_model`.
+        public_key: As in :func:`open_model`.
         framework: As in :func:`load_model`.
         storage_options: Arguments for the fsspec filesystem, as in pandas.
         progress: As in :func:`save_model`.
 
     Raises:
         ModelNotFoundError: nothing is there.
-        IntegrityError: bytes are not those that the manifest vouches for.
+        IntegrityError: bytes are not those that the manifest vouches for, or no good
+            signature by ``public_key`` vouches for the manifest.
         GenerationError: the chosen framework cannot read it.
         StorageError: the store refused or failed.
     """
@@ -93,6 +97,7 @@ def load_architecture(
         url,
         manifest_digest=manifest_digest,
         manifest_url=manifest_url,
+        public_key=public_key,
         storage_options=storage_options,
     )
     with fetched(remote, progress_callback(progress)) as artifact:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from remote_models._api._arguments import URL, Progress, StorageOptions
 from remote_models._api._caching import cache_for
+from remote_models._api._keys import Key, read_public_key
 from remote_models._api._local_copy import (
     empty_directories_of,
     files_of,
@@ -15,11 +16,22 @@ from remote_models._api._local_copy import (
 )
 from remote_models._api._publish import publish_files
 from remote_models._progress_bar import progress_callback
-from remote_models.errors import ArgumentError, FormatError
-from remote_models.manifest import Layout, Manifest
+from remote_models.errors import (
+    AccessDeniedError,
+    ArgumentError,
+    FormatError,
+    ModelNotFoundError,
+)
+from remote_models.manifest import FILE_MANIFEST_SUFFIX, Layout, Manifest
 from remote_models.publishing import local_files
-from remote_models.remote_model import RemoteModel, VerifyReport, manifest_location
-from remote_models.storage import Location, TransferSettings, open_store
+from remote_models.remote_model import (
+    RemoteModel,
+    VerifyReport,
+    manifest_location,
+    signature_location,
+)
+from remote_models.signing import FILE_SIGNATURE_SUFFIX, MAX_SIGNATURE_BYTES, PublicKey
+from remote_models.storage import Location, TransferSettings, open_store, read_all
 
 __all__ = ["open_model", "pull_model", "push_model", "verify_model"]
 
@@ -29,6 +41,7 @@ def open_model(
     *,
     manifest_digest: str | None = None,
     manifest_url: URL | None = None,
+    public_key: Key | None = None,
     verify: bool = True,
     storage_options: StorageOptions | None = None,
     transfer: TransferSettings | None = None,
@@ -42,6 +55,9 @@ def open_model(
         url: Where it was saved.
         manifest_digest: ``sha256:<hex>`` that the manifest must have.
         manifest_url: Where the manifest lies, if not with the artifact.
+        public_key: The key by which the artifact must be signed (:func:`sign_model`): the
+            path of a PEM file, or its content. The signature is checked before anything
+            else is read.
         verify: Whether reading tensors is refused where nothing vouches for them.
         storage_options: Arguments for the fsspec filesystem, as in pandas.
         transfer: How much of the machine and the link reading may take; by default as
@@ -50,6 +66,7 @@ def open_model(
     Raises:
         ModelNotFoundError: nothing is there.
         ManifestError: the manifest is malformed or not the pinned one.
+        SignatureError: no good signature by ``public_key`` vouches for the artifact.
         StorageError: the store refused or failed.
     """
     location = Location.parse(url, storage_options)
@@ -58,6 +75,7 @@ def open_model(
         location,
         manifest_digest=manifest_digest,
         manifest_at=Location.parse(manifest_url, storage_options) if manifest_url else None,
+        public_key=read_public_key(public_key),
         verify=verify,
     )
 
@@ -67,6 +85,7 @@ def verify_model(
     *,
     manifest_digest: str | None = None,
     manifest_url: URL | None = None,
+    public_key: Key | None = None,
     storage_options: StorageOptions | None = None,
     transfer: TransferSettings | None = None,
     progress: Progress = None,
@@ -77,6 +96,7 @@ def verify_model(
         url: Where it was saved.
         manifest_digest: ``sha256:<hex>`` that the manifest must have.
         manifest_url: As in :func:`open_model`.
+        public_key: As in :func:`open_model`.
         storage_options: Arguments for the fsspec filesystem, as in pandas.
         transfer: As in :func:`open_model`.
         progress: As in :func:`save_model`.
@@ -87,12 +107,14 @@ def verify_model(
     Raises:
         ModelNotFoundError: nothing is there.
         ManifestError: there is no manifest, or it is malformed or not the pinned one.
+        SignatureError: no good signature by ``public_key`` vouches for the artifact.
         StorageError: the store refused or failed.
     """
     remote = open_model(
         url,
         manifest_digest=manifest_digest,
         manifest_url=manifest_url,
+        public_key=public_key,
         storage_options=storage_options,
         transfer=transfer,
     )
@@ -105,6 +127,7 @@ def pull_model(
     *,
     manifest_digest: str | None = None,
     manifest_url: URL | None = None,
+    public_key: Key | None = None,
     storage_options: StorageOptions | None = None,
     transfer: TransferSettings | None = None,
     progress: Progress = None,
@@ -112,7 +135,8 @@ def pull_model(
     """Copy an artifact to a local directory, verified; no framework is imported.
 
     Files that a load has left in the cache of this machine are taken from there. None is
-    left there: what is pulled is on this machine already.
+    left there: what is pulled is on this machine already. A signature that lies with the
+    artifact is copied, too; it is checked if ``public_key`` is given.
 
     Args:
         url: Where it was saved.
@@ -121,6 +145,7 @@ def pull_model(
             single-file artifact, and the manifest, wherever it lay.
         manifest_digest: ``sha256:<hex>``: copy exactly this artifact or nothing.
         manifest_url: As in :func:`open_model`.
+        public_key: As in :func:`open_model`.
         storage_options: Arguments for the fsspec filesystem, as in pandas.
         transfer: As in :func:`open_model`.
         progress: As in :func:`save_model`.
@@ -132,7 +157,8 @@ def pull_model(
         ArgumentError: ``directory`` holds something already.
         BucketNotFoundError: the folder that ``directory`` is to lie in does not exist.
         ModelNotFoundError: nothing is there.
-        IntegrityError: bytes are not those that the manifest vouches for.
+        IntegrityError: bytes are not those that the manifest vouches for, or no good
+            signature by ``public_key`` vouches for the manifest.
         StorageError: the store refused or failed.
     """
     target = Path(directory)
@@ -145,6 +171,7 @@ def pull_model(
         url,
         manifest_digest=manifest_digest,
         manifest_url=manifest_url,
+        public_key=public_key,
         storage_options=storage_options,
         transfer=transfer,
     )
@@ -158,10 +185,33 @@ def pull_model(
         if remote.manifest is not None:
             name = manifest_location(remote.location, remote.layout).name
             (copy / name).write_bytes(remote.manifest.to_bytes())
+        _pull_signature(remote, copy, transfer, read_public_key(public_key))
         if target.is_dir():
             target.rmdir()
         copy.rename(target)
     return [target / path for path in paths]
+
+
+def _pull_signature(
+    remote: RemoteModel, copy: Path, transfer: TransferSettings | None, key: PublicKey | None
+) -> None:
+    """Copy the signature that lies with an artifact, if one does.
+
+    Raises:
+        SignatureError: with ``key``, it is not, or no longer, one of what was copied.
+    """
+    where = signature_location(remote.location, remote.layout)
+    try:
+        store = open_store(remote.location, transfer)
+        data = read_all(store, where, limit=MAX_SIGNATURE_BYTES)
+    except (ModelNotFoundError, AccessDeniedError):  # S3 says 403 of what is not there
+        pass
+    else:
+        (copy / where.name).write_bytes(data)
+    if key is not None:
+        copied = copy if remote.layout is Layout.DIRECTORY else copy / remote.location.name
+        location = Location.parse(copied)
+        RemoteModel.open(open_store(location), location, public_key=key)
 
 
 def push_model(
@@ -177,7 +227,7 @@ def push_model(
 
     What becomes visible, and when, is as in :func:`save_model`. If a manifest lies
     with the local artifact, its bytes are checked first, and its producer and
-    metadata are kept.
+    metadata are kept. A signature is not: the manifest at ``url`` is another one.
 
     Args:
         path: A model's file or directory, or a directory that :func:`pull_model` made.
@@ -228,7 +278,8 @@ def _open_local(path: Path) -> RemoteModel:
     """Open a local artifact, or the only one inside a directory."""
     location = Location.parse(path.absolute())
     if path.is_dir():
-        inside = sorted(each for each in path.iterdir() if not each.name.endswith(".manifest.json"))
+        beside = (FILE_MANIFEST_SUFFIX, FILE_SIGNATURE_SUFFIX)
+        inside = sorted(each for each in path.iterdir() if not each.name.endswith(beside))
         if len(inside) == 1 and inside[0].is_file():
             location = Location.parse(inside[0].absolute())
     return RemoteModel.open(open_store(location), location)

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from remote_models._api._arguments import URL, StorageOptions
 from remote_models.errors import BucketNotFoundError, ModelNotFoundError, StorageError
 from remote_models.manifest import DIRECTORY_MANIFEST, FILE_MANIFEST_SUFFIX
+from remote_models.signing import DIRECTORY_SIGNATURE
 from remote_models.storage import Location, Store, open_store, read_range
 
 __all__ = ["ModelListing", "list_models"]
 
 _SAVED_MODEL = "saved_model.pb"
+_BESIDE_FILES = (DIRECTORY_MANIFEST, DIRECTORY_SIGNATURE)
 _FILE_SUFFIXES = (".keras", ".h5", ".hdf5", ".weights.json")
 _MAP_SUFFIX = ".weights.json"
 
@@ -31,7 +33,7 @@ class ModelListing:
 
     Attributes:
         path: Its path below that URL.
-        size: The bytes of its files as far as their names tell, without the manifest.
+        size: The bytes of its files as far as their names tell, without manifest and signature.
         has_manifest: Whether a manifest lies with it.
     """
 
@@ -79,7 +81,7 @@ def _directories(sizes: Mapping[str, int]) -> Iterator[ModelListing]:
     total: Counter[str] = Counter()
     for path, size in sizes.items():
         for folder in folders.intersection(_folders_of(path)):
-            if path != _inside(folder, DIRECTORY_MANIFEST):
+            if path not in (_inside(folder, name) for name in _BESIDE_FILES):
                 total[folder] += size
     for folder in folders:
         yield ModelListing(

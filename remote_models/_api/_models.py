@@ -8,6 +8,7 @@ from typing import Any
 from remote_models._api._arguments import URL, Progress, StorageOptions, model_format
 from remote_models._api._artifacts import open_model
 from remote_models._api._fetch import fetched, other_verb
+from remote_models._api._keys import Key
 from remote_models._api._local_copy import (
     LOCAL_NAMES,
     empty_directories_of,
@@ -139,6 +140,7 @@ def load_model(
     safe_mode: bool = True,
     manifest_digest: str | None = None,
     manifest_url: URL | None = None,
+    public_key: Key | None = None,
     framework: str | None = None,
     storage_options: StorageOptions | None = None,
     transfer: TransferSettings | None = None,
@@ -163,6 +165,7 @@ def load_model(
         safe_mode: Whether Keras refuses to deserialise lambdas.
         manifest_digest: ``sha256:<hex>``: load exactly this artifact or nothing.
         manifest_url: As in :func:`open_model`.
+        public_key: As in :func:`open_model`.
         framework: ``"keras"`` or ``"tf_keras"``. By default the one that wrote the
             model; Keras 3 for both if the process has imported only that.
         storage_options: Arguments for the fsspec filesystem, as in pandas.
@@ -182,7 +185,8 @@ def load_model(
 
     Raises:
         ModelNotFoundError: nothing is there.
-        IntegrityError: bytes are not those that the manifest vouches for.
+        IntegrityError: bytes are not those that the manifest vouches for, or no good
+            signature by ``public_key`` vouches for the manifest.
         GenerationError: the chosen framework cannot open it; names the one that can.
         FormatError: it is no whole model; the message says what it is.
         StorageError: the store refused or failed; the message says what to do.
@@ -198,6 +202,7 @@ def load_model(
         url,
         manifest_digest=manifest_digest,
         manifest_url=manifest_url,
+        public_key=public_key,
         storage_options=storage_options,
         transfer=transfer,
     )

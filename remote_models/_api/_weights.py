@@ -8,6 +8,7 @@ from typing import Any
 from remote_models._api._arguments import URL, Progress, StorageOptions, weights_format
 from remote_models._api._artifacts import open_model
 from remote_models._api._fetch import fetched, other_verb
+from remote_models._api._keys import Key
 from remote_models._api._local_copy import LOCAL_NAMES, temporary_directory
 from remote_models._api._publish import publish_files
 from remote_models._api._streaming import stream_weights
@@ -106,6 +107,7 @@ def load_weights(
     by_name: bool = False,
     manifest_digest: str | None = None,
     manifest_url: URL | None = None,
+    public_key: Key | None = None,
     storage_options: StorageOptions | None = None,
     transfer: TransferSettings | None = None,
     progress: Progress = None,
@@ -122,6 +124,7 @@ def load_weights(
         by_name: Match layers by name (legacy ``.h5`` only).
         manifest_digest: ``sha256:<hex>``: load exactly this artifact or nothing.
         manifest_url: As in :func:`open_model`.
+        public_key: As in :func:`open_model`.
         storage_options: Arguments for the fsspec filesystem, as in pandas.
         transfer: As in :func:`open_model`.
         progress: As in :func:`save_model`.
@@ -132,7 +135,8 @@ def load_weights(
 
     Raises:
         ModelNotFoundError: nothing is there.
-        IntegrityError: bytes are not those that the manifest vouches for.
+        IntegrityError: bytes are not those that the manifest vouches for, or no good
+            signature by ``public_key`` vouches for the manifest.
         GenerationError: the model's generation cannot read it.
         StorageError: the store refused or failed.
     """
@@ -141,6 +145,7 @@ def load_weights(
         url,
         manifest_digest=manifest_digest,
         manifest_url=manifest_url,
+        public_key=public_key,
         storage_options=storage_options,
         transfer=transfer,
     )

@@ -22,6 +22,7 @@ def verify(options: argparse.Namespace) -> int:
         options.url,
         manifest_digest=options.manifest_digest,
         manifest_url=options.manifest_url,
+        public_key=options.public_key,
         storage_options=storage_options_of(options),
         progress=progress_of(options),
     )
@@ -36,7 +37,7 @@ def verify(options: argparse.Namespace) -> int:
     if not options.quiet:
         print_line(
             f"ok: {counted(len(report.verified), 'file')}, {format_size(report.bytes_read)}, "
-            f"{report.manifest_digest}"
+            f"{report.manifest_digest or 'signed file by file'}"
         )
     return OK
 
@@ -57,6 +58,7 @@ def pull(options: argparse.Namespace) -> int:
         options.directory,
         manifest_digest=options.manifest_digest,
         manifest_url=options.manifest_url,
+        public_key=options.public_key,
         storage_options=storage_options_of(options),
         progress=progress_of(options),
     )

@@ -23,6 +23,7 @@ _REPLACE_BY_VERB = {"adopt": "Pass --overwrite", "push": "Leave out --no-overwri
 
 _FLAGS = {
     "verify=False": "--unverified",
+    "password=": "--password-file",
     "storage_options={'key': …, 'secret': …}": "-o key=… -o secret=…",
     "storage_options={'token': …}": "-o token=…",
 }

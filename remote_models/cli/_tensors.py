@@ -57,6 +57,7 @@ def weights(options: argparse.Namespace) -> int:
         options.url,
         manifest_digest=options.manifest_digest,
         manifest_url=options.manifest_url,
+        public_key=options.public_key,
         verify=not options.unverified,
         storage_options=storage_options_of(options),
     )

@@ -11,6 +11,7 @@ from remote_models.remote_model._discovery import (
 )
 from remote_models.remote_model._folder import ArtifactFolder
 from remote_models.remote_model._model import RemoteModel
+from remote_models.remote_model._signed import refuse_links, signature_location
 from remote_models.remote_model._verify import FileMismatch, VerifyReport
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ __all__ = [
     "manifest_location",
     "parse_stored_manifest",
     "read_stored_manifest",
+    "refuse_links",
+    "signature_location",
 ]
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from remote_models.errors import (
     AccessDeniedError,
@@ -22,9 +23,12 @@ from remote_models.manifest import (
     StoredManifest,
     parse_relative_path,
 )
+from remote_models.signing import DIRECTORY_SIGNATURE
 from remote_models.storage import Location, ObjectInfo, Store, read_all
 
 __all__ = [
+    "BESIDE_FILES",
+    "find_beside",
     "find_files",
     "find_manifest",
     "manifest_location",
@@ -33,6 +37,11 @@ __all__ = [
     "read_any_manifest",
     "read_stored_manifest",
 ]
+
+T = TypeVar("T")
+
+BESIDE_FILES = frozenset({DIRECTORY_MANIFEST, DIRECTORY_SIGNATURE})
+"""What lies in a directory artifact's folder and is no file of the artifact."""
 
 _FILE_SUFFIXES = (".h5", ".hdf5", ".keras", ".json")
 
@@ -103,10 +112,24 @@ def find_manifest(store: Store, location: Location) -> tuple[Layout, StoredManif
         BucketNotFoundError: the bucket does not exist.
         AccessDeniedError: one may not look.
     """
+
+    def read(layout: Layout) -> StoredManifest:
+        return read_stored_manifest(store, manifest_location(location, layout), layout)
+
+    return find_beside(location, read)
+
+
+def find_beside(location: Location, read: Callable[[Layout], T]) -> tuple[Layout, T] | None:
+    """Read what lies with an artifact where its layout says; ``None`` if it is in no such place.
+
+    Raises:
+        BucketNotFoundError: the bucket does not exist.
+        AccessDeniedError: one may not look.
+    """
     refused: AccessDeniedError | None = None
     for layout in _likely_layouts(location):
         try:
-            stored = read_stored_manifest(store, manifest_location(location, layout), layout)
+            found = read(layout)
         except BucketNotFoundError:
             if not location.is_local:  # locally it only says that `location` is no folder
                 raise
@@ -118,7 +141,7 @@ def find_manifest(store: Store, location: Location) -> tuple[Layout, StoredManif
             # S3 says 403 of a missing object to those who may not list the bucket.
             refused = refused or error
         else:
-            return layout, stored
+            return layout, found
     if refused is not None:
         raise refused
     return None
@@ -141,7 +164,7 @@ def find_files(store: Store, location: Location) -> tuple[Layout, Mapping[str, O
     if not location.is_bucket and (file := _file(store, location)):
         return Layout.FILE, {**file, **_shards(store, location)}
     inside = store.list(location)
-    inside = {path: info for path, info in inside.items() if path != DIRECTORY_MANIFEST}
+    inside = {path: info for path, info in inside.items() if path not in BESIDE_FILES}
     if inside:
         return Layout.DIRECTORY, {_checked(path): info for path, info in inside.items()}
     if not location.is_bucket and (files := _checkpoint(store, location)):

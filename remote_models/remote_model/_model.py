@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from remote_models.digest import parse_digest
-from remote_models.errors import ManifestError
+from remote_models.errors import ManifestError, SignatureError
 from remote_models.formats import Format, Recognition, recognise_directory, recognise_file
 from remote_models.manifest import Layout, Manifest, StoredManifest
 from remote_models.remote_model._copy import copy_unverified
-from remote_models.remote_model._discovery import (
-    find_files,
-    find_manifest,
-    manifest_location,
-    pin_manifest,
-    read_any_manifest,
-    read_stored_manifest,
-)
+from remote_models.remote_model._discovery import find_files
 from remote_models.remote_model._download import copy_whole
 from remote_models.remote_model._folder import ArtifactFolder
+from remote_models.remote_model._source import ManifestSource
 from remote_models.remote_model._verify import VerifyReport, verify_files
 from remote_models.storage import (
     Location,
@@ -38,6 +33,7 @@ if TYPE_CHECKING:
     from remote_models.cache import Cache
     from remote_models.formats.indexing import Index, Signature
     from remote_models.remote_model._weights import Weights
+    from remote_models.signing import PublicKey
 
 __all__ = ["RemoteModel"]
 
@@ -60,14 +56,14 @@ class RemoteModel:
         *,
         stored: StoredManifest | None,
         infos: Mapping[str, ObjectInfo],
-        pinned: str | None = None,
-        manifest_at: Location | None = None,
+        source: ManifestSource = ManifestSource(),  # noqa: B008 - it is frozen
+        is_stored: bool = True,
         verify: bool = True,
     ) -> None:
         self._folder = folder
         self._stored = stored
-        self._pinned = pinned
-        self._manifest_at = manifest_at
+        self._source = source
+        self._is_stored = is_stored
         self._verify = verify
         self.files = {path: info.size for path, info in infos.items()}
         # Only of files for which no manifest vouches.
@@ -81,6 +77,7 @@ class RemoteModel:
         *,
         manifest_digest: str | None = None,
         manifest_at: Location | None = None,
+        public_key: PublicKey | None = None,
         verify: bool = True,
     ) -> RemoteModel:
         """Open what lies at ``location``: one small read where there is a manifest.
@@ -90,40 +87,37 @@ class RemoteModel:
             location: The artifact's URL.
             manifest_digest: ``sha256:<hex>`` that the manifest must have.
             manifest_at: Where the manifest lies, if not with the artifact.
+            public_key: The key by which the artifact must be signed.
             verify: Whether tensors are refused that nothing vouches for.
 
         Raises:
             ModelNotFoundError: nothing is there.
             ManifestError: the manifest is malformed or not the pinned one.
+            SignatureError: no good signature by the key vouches for the artifact.
         """
         if manifest_digest is not None:
             parse_digest(manifest_digest)
-        if manifest_at is not None:
-            found: tuple[Layout, StoredManifest] | None = _read_apart(manifest_at)
-        else:
-            found = find_manifest(store, location)
+        source = ManifestSource(digest=manifest_digest, at=manifest_at, public_key=public_key)
+        return cls._open(store, location, source, verify=verify)
+
+    @classmethod
+    def _open(
+        cls, store: Store, location: Location, source: ManifestSource, *, verify: bool
+    ) -> RemoteModel:
+        found = source.find(store, location)
         if found is None:
-            if manifest_digest is not None:
-                raise ManifestError(
-                    "no manifest is here to compare with the pinned digest",
-                    where=str(location),
-                    expected=manifest_digest,
-                )
             layout, infos = find_files(store, location)
             # A first save may have begun meanwhile; it announces itself before any file.
-            found = find_manifest(store, location)
+            found = source.find(store, location)
         if found is None:
             folder = ArtifactFolder(store=store, location=location, layout=layout)
             return cls(folder, stored=None, infos=infos, verify=verify)
-        layout, stored = found
-        if manifest_digest is not None:
-            stored = pin_manifest(stored, manifest_digest, str(location))
         return cls(
-            ArtifactFolder(store=store, location=location, layout=layout),
-            stored=stored,
-            infos={e.path: ObjectInfo(size=e.size) for e in stored.candidates[0].files},
-            pinned=manifest_digest,
-            manifest_at=manifest_at,
+            ArtifactFolder(store=store, location=location, layout=found.layout),
+            stored=found.stored,
+            infos={e.path: ObjectInfo(size=e.size) for e in found.stored.candidates[0].files},
+            source=source,
+            is_stored=found.is_stored,
             verify=verify,
         )
 
@@ -139,12 +133,12 @@ class RemoteModel:
 
     @property
     def manifest(self) -> Manifest | None:
-        """The likeliest manifest of what is there; ``None`` if nothing vouches for it."""
-        return self._stored.candidates[0] if self._stored else None
+        """The likeliest manifest of what is there; ``None`` if there is none to go by."""
+        return self._stored.candidates[0] if self._stored and self._is_stored else None
 
     @property
     def is_verifiable(self) -> bool:
-        """Whether a manifest vouches for the bytes."""
+        """Whether a manifest, or a signature of whole files, vouches for the bytes."""
         return self._stored is not None
 
     @property
@@ -176,6 +170,7 @@ class RemoteModel:
         """
         from remote_models.remote_model._weights import open_weights
 
+        self._refuse_parts_of_files()
         return open_weights(
             self,
             self._folder,
@@ -200,6 +195,7 @@ class RemoteModel:
         """
         from remote_models.remote_model._architecture import read_architecture
 
+        self._refuse_parts_of_files()
         return read_architecture(self._folder, self.manifest, self._documents_now)
 
     @cached_property
@@ -215,6 +211,7 @@ class RemoteModel:
         """
         from remote_models.remote_model._signatures import read_signatures
 
+        self._refuse_parts_of_files()
         return read_signatures(self._folder, self.manifest, self.files, self._open_file)
 
     def summary(self) -> str:
@@ -301,8 +298,9 @@ class RemoteModel:
             )
         reports: list[VerifyReport] = []
         for manifest in self._stored.candidates:
-            reports.append(verify_files(self._folder, manifest, None if reports else progress))
-            if reports[-1].ok:
+            report = verify_files(self._folder, manifest, None if reports else progress)
+            reports.append(report if self._is_stored else replace(report, manifest_digest=None))
+            if report.ok:
                 return reports[-1]
         return reports[0]
 
@@ -328,7 +326,8 @@ class RemoteModel:
         digest = self.manifest.digest if self.manifest else None
         used = self._folder.store.transfer
         transfer = None if used == TransferSettings() else used  # which is many bytes
-        return _reopen, (self.location, digest, self._manifest_at, self._verify, transfer)
+        source = replace(self._source, digest=digest)
+        return _reopen, (self.location, source, self._verify, transfer)
 
     def _open_file(self, path: str) -> IO[bytes]:
         return open_reader(
@@ -367,32 +366,22 @@ class RemoteModel:
         self.close()
 
     def _reread(self) -> StoredManifest:
-        if self._manifest_at is not None:
-            stored = _read_apart(self._manifest_at)[1]
-        else:
-            where = manifest_location(self.location, self.layout)
-            stored = read_stored_manifest(self._folder.store, where, self.layout)
-        if self._pinned is not None:
-            return pin_manifest(stored, self._pinned, str(self.location))
-        return stored
+        return self._source.reread(self._folder.store, self.location, self.layout)
 
-
-def _read_apart(location: Location) -> tuple[Layout, StoredManifest]:
-    """Read a manifest that lies elsewhere than the artifact; it says its layout itself."""
-    return read_any_manifest(open_store(location), location)
+    def _refuse_parts_of_files(self) -> None:
+        """Refuse to look into files of which only the whole is vouched for."""
+        if not self._is_stored:
+            raise SignatureError(
+                "the signature vouches for whole files, and for no manifest",
+                where=str(self.location),
+                hint="Load or pull the model, which reads whole files; or adopt it, check "
+                "the manifest, and sign it with sign_model()",
+            )
 
 
 def _reopen(
-    location: Location,
-    digest: str | None,
-    manifest_at: Location | None,
-    verify: bool,
-    transfer: TransferSettings | None,
+    location: Location, source: ManifestSource, verify: bool, transfer: TransferSettings | None
 ) -> RemoteModel:
-    return RemoteModel.open(
-        open_store(location, transfer),
-        location,
-        manifest_digest=digest,
-        manifest_at=manifest_at,
-        verify=verify,
+    return RemoteModel._open(  # noqa: SLF001 - of this module
+        open_store(location, transfer), location, source, verify=verify
     )

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from remote_models.digest import format_digest
 from remote_models.errors import AccessDeniedError, ModelNotFoundError
-from remote_models.manifest import DIRECTORY_MANIFEST, FileEntry, Layout, Manifest
+from remote_models.manifest import FileEntry, Layout, Manifest
+from remote_models.remote_model._discovery import BESIDE_FILES
 from remote_models.remote_model._folder import ArtifactFolder
 from remote_models.storage import ProgressCallback, ProgressMeter, read_chunks
 
@@ -36,7 +37,8 @@ class VerifyReport:
 
     Attributes:
         url: The artifact.
-        manifest_digest: The digest of the manifest that was checked against.
+        manifest_digest: The digest of the manifest that was checked against; ``None``
+            where a signature of whole files was.
         verified: Files whose every byte is as the manifest says.
         missing: Files that the manifest names and the store does not hold.
         mismatched: Files with another size or digest.
@@ -46,7 +48,7 @@ class VerifyReport:
     """
 
     url: str
-    manifest_digest: str
+    manifest_digest: str | None
     verified: Sequence[str]
     missing: Sequence[str]
     mismatched: Sequence[FileMismatch]
@@ -116,7 +118,7 @@ def _digest(folder: ArtifactFolder, entry: FileEntry, meter: ProgressMeter) -> t
 def _unexpected(folder: ArtifactFolder, manifest: Manifest) -> Sequence[str] | None:
     if folder.layout is Layout.FILE:
         return []  # what else lies in the folder belongs to others
-    known = {entry.path for entry in manifest.files} | {DIRECTORY_MANIFEST}
+    known = {entry.path for entry in manifest.files} | BESIDE_FILES
     try:
         return sorted(set(folder.store.list(folder.location)) - known)
     except AccessDeniedError:

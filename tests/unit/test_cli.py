@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from resealing import resealed
+from signing.keys import key_pair
 
 import remote_models
 from remote_models._progress_bar import CLEAR_LINE, ProgressBar
@@ -32,6 +33,7 @@ from remote_models.cli import (
     USAGE,
     _copies,
     _inspect,
+    _signing,
     _tensors,
     main,
 )
@@ -42,7 +44,7 @@ from remote_models.manifest import Layout, Manifest
 from remote_models.publishing import Artifact, local_files, publish
 from remote_models.storage import Location, ObjectInfo, open_store
 
-VERBS = ("adopt", "info", "ls", "pull", "push", "verify", "weights")
+VERBS = ("adopt", "info", "ls", "pull", "push", "sign", "verify", "weights")
 
 FRAMEWORKS = ("keras", "tensorflow", "tf_keras", "torch", "jax")
 
@@ -781,6 +783,7 @@ def test_where_nothing_is_every_verb_says_so(
     words: dict[str, list[str | Path]] = {
         "pull": [f"{base}/none", tmp_path / "x"],
         "push": [tmp_path / "none", f"{base}/m"],
+        "sign": [f"{base}/none", "--key", key_pair().write(tmp_path)[0]],
     }
     result = run(verb, *words.get(verb, [f"{base}/none"]))
     assert (result.code, result.out) == (NOT_FOUND, "")
@@ -844,14 +847,17 @@ def test_an_error_as_json_has_the_same_keys_always(
     assert unknown.document.keys() == result.document.keys()
 
 
-CALLS = ("adopt_model", "list_models", "open_model", "pull_model", "push_model", "verify_model")
+CALLS = (
+    "adopt_model", "list_models", "open_model", "pull_model", "push_model", "sign_model",
+    "verify_model",
+)  # fmt: skip
 """What the command line calls of the library."""
 
 
 def replace_calls(monkeypatch: pytest.MonkeyPatch, substitute: Callable[..., object]) -> None:
     places = [
         (module, name)
-        for module in (_copies, _inspect, _tensors)
+        for module in (_copies, _inspect, _signing, _tensors)
         for name in CALLS
         if hasattr(module, name)
     ]
@@ -870,7 +876,7 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
 WORDS = {
     "info": ("info", "u"), "ls": ("ls", "u"), "verify": ("verify", "u"),
     "pull": ("pull", "u", "d"), "push": ("push", "d", "u"), "adopt": ("adopt", "u"),
-    "weights": ("weights", "u"),
+    "sign": ("sign", "u", "--key", "k.pem"), "weights": ("weights", "u"),
 }  # fmt: skip
 
 
