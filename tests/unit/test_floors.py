@@ -19,7 +19,8 @@ PACKAGE = "remote_models"
 
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({
-        "_checksum", "_fields", "_file_entry", "_size", "_strict_json", "_tensor_table", "_version",
+        "_cache_settings", "_checksum", "_fields", "_file_entry", "_file_lock", "_private_folder",
+        "_size", "_strict_json", "_tensor_table", "_version",
         "digest", "documents", "errors", "manifest", "signing", "tensor_hashing", "tensors",
     }),
     frozenset({"cache", "storage"}),
@@ -32,6 +33,7 @@ FLOORS: tuple[frozenset[str], ...] = (
 """The rooms of each floor, as in the design; a private room is a part of its neighbour."""
 
 NEIGHBOURS: Mapping[str, frozenset[str]] = {
+    "_cache_settings": frozenset({"_size"}),
     "_checksum": frozenset({"_fields", "_strict_json", "digest", "errors"}),
     "_fields": frozenset({"errors"}),
     "_file_entry": frozenset({"_fields", "digest"}),
