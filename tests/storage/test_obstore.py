@@ -61,7 +61,7 @@ class TestWithoutS3fs(conformance.TestSeaweedFS):
     def store(self, base: Location) -> Store:
         settings = read_settings(base, os.environ, insist=True)
         assert isinstance(settings, S3Settings)
-        return ObstoreStore(settings, lambda: None)
+        return ObstoreStore(settings, lambda _config: None)
 
     def test_nothing_waits_on_the_disk(
         self, store: Store, base: Location, monkeypatch: pytest.MonkeyPatch
@@ -480,7 +480,7 @@ def test_addressing(endpoint: str | None, bucket: str, *, path_style: bool, virt
 
 def translated(kind: type[Exception], text: str, *, source: Any = "given") -> Exception | None:
     made = S3Settings(region="r", endpoint=None, source=source, credentials=None, path_style=False)
-    return ObstoreStore(made, lambda: None)._translate(kind(text), S3)
+    return ObstoreStore(made, lambda _config: None)._translate(kind(text), S3)
 
 
 def answer(code: str) -> str:

@@ -190,8 +190,8 @@ class _Server(ThreadingHTTPServer):
         self.proxy = proxy
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Pass over clients that have gone."""
-        if not isinstance(sys.exception(), ConnectionError):
+        """Pass over clients that have gone, and servers that hang up on what was aborted."""
+        if not isinstance(sys.exception(), (ConnectionError, http.client.HTTPException)):
             super().handle_error(request, client_address)  # type: ignore[arg-type]  # typeshed
 
 
