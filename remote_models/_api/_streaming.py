@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from remote_models.documents import MODEL_CONFIG, TRAINING_CONFIG
 from remote_models.errors import (
@@ -22,8 +22,12 @@ from remote_models.frameworks import (
     UnmatchedTensorsError,
     state_stream,
 )
-from remote_models.remote_model import RemoteModel
+from remote_models.remote_model import RemoteModel, WholeReading
 from remote_models.storage import ProgressCallback, ProgressMeter
+from remote_models.tensors import Role
+
+if TYPE_CHECKING:
+    from remote_models.remote_model import Weights
 
 __all__ = [
     "STREAMED_GENERATION",
@@ -45,6 +49,9 @@ _DOCUMENTS = {
 is for the framework's own loader to understand."""
 
 _WITH_WEIGHTS = {*_DOCUMENTS, Format.KERAS_WEIGHTS, Format.SHARDED_WEIGHTS}
+
+_OF_OPTIMIZERS = frozenset({Role.OPTIMIZER})
+"""What is left where it is if the caller does not load it: often two thirds of the bytes."""
 
 _LAZY = {Format.KERAS, Format.H5}
 
@@ -88,9 +95,10 @@ def stream_model(
         return None
     failures: list[BaseException] = []
     try:
-        with _tensors(remote, progress, failures) as tensors:
+        reading = WholeReading(remote, without=() if compile else _OF_OPTIMIZERS)
+        with reading, _tensors(reading, remote, progress, failures) as tensors:
             return framework.load_model_from_tensors(
-                remote.architecture or {},
+                reading.architecture or {},
                 tensors,
                 remote.format,
                 custom_objects=custom_objects,
@@ -125,7 +133,8 @@ def stream_weights(
         return False  # Keras has the better words for it
 
     try:
-        with _tensors(remote, progress, []) as tensors:
+        reading = WholeReading(remote, without=_OF_OPTIMIZERS)
+        with reading, _tensors(reading, remote, progress, []) as tensors:
             framework.load_weights_from_tensors(
                 model, tensors, remote.format, skip_mismatch=skip_mismatch
             )
@@ -208,34 +217,38 @@ def _lazy_tensors(remote: RemoteModel, failures: list[BaseException]) -> Iterato
                 yield keys[name], array
 
     try:
-        yield TensorStream(specs=_specs(remote), read=read, failures=failures)
+        yield TensorStream(specs=_specs(remote.weights), read=read, failures=failures)
     finally:
         noting.clear()
 
 
 @contextmanager
 def _tensors(
-    remote: RemoteModel, progress: ProgressCallback | None, failures: list[BaseException]
+    reading: WholeReading,
+    remote: RemoteModel,
+    progress: ProgressCallback | None,
+    failures: list[BaseException],
 ) -> Iterator[TensorStream]:
     """Offer every tensor; what the framework did not want counts as done when it is done."""
-    names = {tensor.key: tensor.name for tensor in remote.weights.values()}
+    weights = reading.weights
+    names = {tensor.key: tensor.name for tensor in weights.values()}
     keys = {name: key for key, name in names.items()}
-    left = sum(tensor.nbytes for tensor in remote.weights.values())
+    left = sum(tensor.nbytes for tensor in weights.values())
     meter = ProgressMeter("download", str(remote.location), left, progress)
 
     def read(wanted: Collection[str]) -> Iterator[tuple[str, Any]]:
         nonlocal left
         with ExitStack() as stack:
             stack.push(_noting(failures))
-            for name, array in remote.weights.stream([names[key] for key in wanted]):
+            for name, array in weights.stream([names[key] for key in wanted]):
                 new = min(array.nbytes, left)  # Keras asks for some tensors twice
                 left -= new
                 meter.advance(new)
                 yield keys[name], array
 
-    tensors = TensorStream(specs=_specs(remote), read=read, failures=failures)
+    tensors = TensorStream(specs=_specs(weights), read=read, failures=failures)
     if remote.format is Format.SAVED_MODEL:
-        tensors = state_stream(tensors, remote.architecture or {})
+        tensors = state_stream(tensors, reading.architecture or {})
     yield tensors
     if left:
         meter.advance(left)
@@ -255,8 +268,8 @@ def _noting(failures: list[BaseException]) -> _Exit:
     return note
 
 
-def _specs(remote: RemoteModel) -> dict[str, TensorSpec]:
+def _specs(weights: Weights) -> dict[str, TensorSpec]:
     return {
         tensor.key: TensorSpec(shape=tensor.shape, dtype=tensor.dtype_name)
-        for tensor in remote.weights.values()
+        for tensor in weights.values()
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from remote_models.documents import KERAS_METADATA, MODEL_CONFIG
 from remote_models.errors import FormatError, IntegrityError, ModelNotFoundError
@@ -14,9 +14,12 @@ from remote_models.frameworks import (
     UnknownClassError,
     named_tensors,
 )
-from remote_models.remote_model import RemoteModel
+from remote_models.remote_model import RemoteModel, WholeReading
 from remote_models.storage import ProgressCallback, ProgressMeter
 from remote_models.tensors import Role
+
+if TYPE_CHECKING:
+    from remote_models.remote_model import Weights
 
 __all__ = ["TRANSLATED_GENERATION", "may_translate", "translate_model"]
 
@@ -73,16 +76,16 @@ def translate_model(
     if not framework.translates:
         return None
     try:
-        architecture = remote.architecture
-        if architecture is None:  # a subclassed model without a configuration
+        if remote.architecture is None:  # a subclassed model without a configuration
             return None
-        return framework.translate_model(
-            architecture,
-            _tensors(remote, progress, with_optimizer=compile),
-            custom_objects=custom_objects,
-            compile=compile,
-            safe_mode=safe_mode,
-        )
+        with WholeReading(remote, without=() if compile else {Role.OPTIMIZER}) as reading:
+            return framework.translate_model(
+                reading.architecture or {},
+                _tensors(reading.weights, remote, progress, with_optimizer=compile),
+                custom_objects=custom_objects,
+                compile=compile,
+                safe_mode=safe_mode,
+            )
     except UnknownClassError:
         if remote.format is Format.SAVED_MODEL and framework.runs_graphs:
             return None  # which takes a copy
@@ -92,15 +95,19 @@ def translate_model(
 
 
 def _tensors(
-    remote: RemoteModel, progress: ProgressCallback | None, *, with_optimizer: bool
+    weights: Weights,
+    remote: RemoteModel,
+    progress: ProgressCallback | None,
+    *,
+    with_optimizer: bool,
 ) -> NamedTensors:
     wanted = (Role.WEIGHT, Role.OPTIMIZER) if with_optimizer else (Role.WEIGHT,)
-    total = sum(tensor.nbytes for tensor in remote.weights.values() if tensor.role in wanted)
+    total = sum(tensor.nbytes for tensor in weights.values() if tensor.role in wanted)
     meter = ProgressMeter("download", str(remote.location), total, progress)
 
     def read(names: Collection[str]) -> Iterator[tuple[str, Any]]:
-        for name, array in remote.weights.stream(names):
+        for name, array in weights.stream(names):
             meter.advance(array.nbytes)
             yield name, array
 
-    return named_tensors(remote.weights, read, where=str(remote.location))
+    return named_tensors(weights, read, where=str(remote.location))

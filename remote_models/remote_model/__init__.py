@@ -13,6 +13,7 @@ from remote_models.remote_model._folder import ArtifactFolder
 from remote_models.remote_model._model import RemoteModel
 from remote_models.remote_model._signed import refuse_links, signature_location
 from remote_models.remote_model._verify import FileMismatch, VerifyReport
+from remote_models.remote_model._whole_reading import WholeReading
 
 if TYPE_CHECKING:
     from remote_models.remote_model._weights import RemoteTensor, TensorSelector, Weights
@@ -25,6 +26,7 @@ __all__ = [
     "TensorSelector",
     "VerifyReport",
     "Weights",
+    "WholeReading",
     "find_files",
     "find_manifest",
     "manifest_location",

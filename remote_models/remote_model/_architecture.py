@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from remote_models.documents import (
@@ -18,7 +18,7 @@ from remote_models.manifest import Manifest
 from remote_models.remote_model._folder import ArtifactFolder
 from remote_models.storage import read_range
 
-__all__ = ["read_architecture", "read_document"]
+__all__ = ["describing", "read_architecture", "read_document"]
 
 
 def read_architecture(
@@ -38,7 +38,7 @@ def read_architecture(
         FormatError: the configuration is damaged.
         StorageError: the store refused or failed.
     """
-    documents = {each.name: each for each in (manifest.documents if manifest else find())}
+    documents = describing(manifest.documents if manifest else find())
     if KERAS_METADATA in documents:
         from remote_models.formats.indexing import architecture_of_keras_metadata
 
@@ -54,6 +54,15 @@ def read_architecture(
         training = read_document(folder, manifest, documents[TRAINING_CONFIG])
         architecture["training_config"] = json.loads(training)
     return architecture
+
+
+def describing(documents: Iterable[StoredDocument]) -> Mapping[str, StoredDocument]:
+    """Return those documents by name that a model's configuration is read from."""
+    named = {each.name: each for each in documents}
+    for names in ((KERAS_METADATA,), (MODEL_CONFIG, TRAINING_CONFIG)):
+        if names[0] in named:
+            return {name: named[name] for name in names if name in named}
+    return {}
 
 
 def read_document(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from remote_models.digest import format_digest
 from remote_models.errors import IntegrityError, ModelNotFoundError
 from remote_models.manifest import FileEntry, Manifest
+from remote_models.remote_model._damage import name_damage
 from remote_models.remote_model._folder import ArtifactFolder
 from remote_models.storage import Buffer, ProgressCallback, ProgressMeter, read_chunks
 
@@ -44,15 +45,21 @@ def copy_verified(
     for entry in manifest.files:
         target = directory / entry.path
         if cache is None:
-            _copy_entry(folder, entry, target, meter)
+            _copy_entry(folder, manifest, entry, target, meter)
         else:
-            _copy_through(cache, folder, entry, target, meter)
+            _copy_through(cache, folder, manifest, entry, target, meter=meter)
     for path in manifest.empty_directories:
         (directory / path).mkdir(parents=True, exist_ok=True)
 
 
 def _copy_through(
-    cache: Cache, folder: ArtifactFolder, entry: FileEntry, target: Path, meter: ProgressMeter
+    cache: Cache,
+    folder: ArtifactFolder,
+    manifest: Manifest,
+    entry: FileEntry,
+    target: Path,
+    *,
+    meter: ProgressMeter,
 ) -> None:
     """Copy a file from the cache, or from the store to here and to the cache."""
     if _copy_cached(cache, entry, target, meter):
@@ -60,7 +67,7 @@ def _copy_through(
     with cache.turn(entry.sha256, entry.size):
         if _copy_cached(cache, entry, target, meter):  # another process was first
             return
-        _copy_entry(folder, entry, target, meter)
+        _copy_entry(folder, manifest, entry, target, meter)
         # The copy that is needed comes first: where the disk is full, only the cache lacks it.
         cache.add(entry.sha256, target)
 
@@ -104,35 +111,38 @@ def _damaged(entry: FileEntry) -> IntegrityError:
 
 
 def _copy_entry(
-    folder: ArtifactFolder, entry: FileEntry, target: Path, meter: ProgressMeter
+    folder: ArtifactFolder, manifest: Manifest, entry: FileEntry, target: Path, meter: ProgressMeter
 ) -> None:
     try:
-        _copy_version(folder, entry, None, target, meter)
+        _copy_version(folder, manifest, entry, target, meter)
     except (IntegrityError, ModelNotFoundError):
         if entry.version is None:
             raise
         # Replaced since, but the store still holds the version that the
         # manifest pins. (Asked for second: it needs s3:GetObjectVersion.)
-        _copy_version(folder, entry, entry.version, target, meter)
+        _copy_version(folder, manifest, entry, target, meter, version=entry.version)
 
 
 def _copy_version(
     folder: ArtifactFolder,
+    manifest: Manifest,
     entry: FileEntry,
-    version: str | None,
     target: Path,
     meter: ProgressMeter,
+    *,
+    version: str | None = None,
 ) -> None:
     location = folder.file(entry.path)
     chunks = read_chunks(folder.store, location, entry.size, version=version)
     with _counted_back(meter) as count:
         digest = _write_file(target, count(chunks))
         if digest != entry.sha256:
+            damage = name_damage(target, manifest, entry)
             raise IntegrityError(
                 "the bytes are not those that the manifest vouches for",
                 where=str(location),
                 expected=format_digest(entry.sha256),
-                found=format_digest(digest),
+                found=format_digest(digest) + (f", which differs in {damage}" if damage else ""),
                 hint="Restore the file or save the model again",
             )
 

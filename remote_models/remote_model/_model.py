@@ -127,6 +127,11 @@ class RemoteModel:
         return self._folder.location
 
     @property
+    def folder(self) -> ArtifactFolder:
+        """The artifact's URL with the store that serves it."""
+        return self._folder
+
+    @property
     def layout(self) -> Layout:
         """Whether it is a file (or several side by side) or a directory."""
         return self._folder.layout

@@ -8,7 +8,7 @@ import mmap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from remote_models.remote_model._arrival import Bytes
 
-__all__ = ["Selection", "TensorReader"]
+__all__ = ["Companion", "Selection", "TensorReader"]
 
 _ML_DTYPES = ("bfloat16", "float8_e4m3fn", "float8_e5m2")
 
@@ -50,6 +50,19 @@ class Selection:
     index: Any = Ellipsis
 
 
+class Companion(Protocol):
+    """Whoever has more to read where tensors lie, so that one request brings both."""
+
+    def take_along(self, pieces: Sequence[Piece]) -> Sequence[ByteRange]:
+        """Return further ranges to read when these pieces are read."""
+
+    def receive(self, where: ByteRange, data: memoryview) -> None:
+        """Take the bytes of such a range, which may change afterwards."""
+
+    def note(self, piece: Piece) -> None:
+        """Learn that the bytes of a piece have been read and checked."""
+
+
 @dataclass(kw_only=True)
 class TensorReader:
     """Reads ranges of an artifact's files and checks them block by block.
@@ -63,6 +76,7 @@ class TensorReader:
         etags: What the store said of the files for which no manifest vouches, by path.
         block_size: Bytes per block of the digests.
         verify: Whether bytes that nothing vouches for are refused.
+        companion: What is read along with tensors, and is told which have been.
     """
 
     owner: object
@@ -73,6 +87,7 @@ class TensorReader:
     etags: Mapping[str, str]
     block_size: int
     verify: bool
+    companion: Companion | None = None
     _maps: dict[str, memoryview | None] = field(default_factory=dict, repr=False)
 
     def numpy_dtype(self, entry: StoredTensor) -> np.dtype[Any]:
@@ -156,6 +171,7 @@ class TensorReader:
                 for number, arrival in self._fetch(parts, list(left), versions):
                     del left[number]
                     self._check_foreign(parts[number], arrival)
+                    self._note(parts[number])
                     yield number, arrival.narrowed()
             except (IntegrityError, ModelNotFoundError) as error:
                 failures.append(error)
@@ -165,6 +181,10 @@ class TensorReader:
         raise next((e for e in failures if isinstance(e, IntegrityError)), None) or _missing(
             failures[-1], is_vouched_for=any(part.piece.digests for part in parts)
         )
+
+    def _note(self, part: Part) -> None:
+        if self.companion is not None and part.stop - part.start == part.piece.nbytes:
+            self.companion.note(part.piece)
 
     def _fetch(
         self, parts: Sequence[Part], numbers: Sequence[int], versions: Mapping[str, str]
@@ -181,8 +201,16 @@ class TensorReader:
             ranges += slices
             owners += [number] * len(slices)
 
+        wanted = len(ranges)
+        companion = self.companion
+        if companion is not None:
+            ranges += companion.take_along([parts[number].piece for number in numbers])
+
         def receive(position: int, data: memoryview) -> None:
-            arrivals[owners[position]].receive(ranges[position], data)
+            if position < wanted:
+                arrivals[owners[position]].receive(ranges[position], data)
+            elif companion is not None:
+                companion.receive(ranges[position], data)
 
         files = {
             path: PinnedFile(
@@ -194,6 +222,8 @@ class TensorReader:
             for path in {each.file for each in ranges}
         }
         for position in read_ranges(self.store, files, ranges, receive):
+            if position >= wanted:
+                continue
             number = owners[position]
             arrivals[number].missing -= 1
             if not arrivals[number].missing:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from remote_models.errors import TensorNotFoundError
-from remote_models.remote_model._tensor_reader import Selection, TensorReader
+from remote_models.remote_model._tensor_reader import Companion, Selection, TensorReader
 from remote_models.tensors import Role, StoredTensor
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from remote_models.manifest import Manifest
     from remote_models.remote_model._folder import ArtifactFolder
 
-__all__ = ["RemoteTensor", "TensorSelector", "Weights", "open_weights"]
+__all__ = ["RemoteTensor", "TensorSelector", "Weights", "open_weights", "vouched_weights"]
 
 TensorSelector = str | Iterable[str] | Callable[["RemoteTensor"], bool] | None
 """Which tensors: a name or a prefix, several, a predicate, or all of them (``None``)."""
@@ -264,18 +264,50 @@ def open_weights(
         FormatError: there is no manifest, and the files are damaged or no model's.
         StorageError: the store refused or failed.
     """
-    entries = manifest.tensors if manifest is not None else index_now().tensors
+    if manifest is not None:
+        return vouched_weights(owner, folder, manifest, verify=verify)
     reader = TensorReader(
         owner=owner,
         where=str(folder),
         store=folder.store,
         files={path: folder.file(path) for path in files},
-        versions={e.path: e.version for e in manifest.files if e.version} if manifest else {},
+        versions={},
         etags=etags,
-        block_size=(manifest.block_size if manifest else 0) or 1,
+        block_size=1,
         verify=verify,
     )
-    return Weights(entries, reader)
+    return Weights(index_now().tensors, reader)
+
+
+def vouched_weights(
+    owner: object,
+    folder: ArtifactFolder,
+    manifest: Manifest,
+    *,
+    verify: bool = True,
+    companion: Companion | None = None,
+) -> Weights:
+    """Return the weights that a manifest vouches for.
+
+    Args:
+        owner: The opened artifact, whose ``weights`` these are.
+        folder: Where its files lie.
+        manifest: What it consists of.
+        verify: Whether tensors without digests are refused.
+        companion: What is read along with tensors, and is told which have been.
+    """
+    reader = TensorReader(
+        owner=owner,
+        where=str(folder),
+        store=folder.store,
+        files={entry.path: folder.file(entry.path) for entry in manifest.files},
+        versions={entry.path: entry.version for entry in manifest.files if entry.version},
+        etags={},
+        block_size=manifest.block_size or 1,
+        verify=verify,
+        companion=companion,
+    )
+    return Weights(manifest.tensors, reader)
 
 
 def _weights_of(owner: Any) -> Weights:
