@@ -32,6 +32,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from formats.bundles import string_tensor, table  # noqa: E402
+from resealing import resealed  # noqa: E402
 from weights.artifacts import SAMPLES, get  # noqa: E402
 
 import remote_models as rm  # noqa: E402
@@ -202,11 +203,15 @@ def manifests() -> Sequence[bytes]:
 
 
 def make_manifest(choose: Random) -> bytes:
-    """A damaged manifest, half of them still JSON."""
+    """A damaged manifest, half of them still JSON, with a right checksum as a rule."""
     data = choose.choice(manifests())
-    if choose.random() < 0.5:
+    if choose.random() < 0.3:
         return damaged(choose, data, choose.choice(manifests()))
-    return _dumped(damaged_json(choose, json.loads(data)))
+    document = damaged_json(choose, json.loads(data))
+    try:
+        return resealed(document) if choose.random() < 0.8 else _dumped(document)
+    except ValueError:  # half of a surrogate pair
+        return _dumped(document)
 
 
 def _dumped(document: Any) -> bytes:
@@ -321,6 +326,15 @@ def parse_hdf5(data: bytes) -> object:
     )
 
 
+def files_of(name: str) -> Sequence[bytes]:
+    """Return sound inputs of a parser that takes files."""
+    if name == "manifest":
+        return manifests()
+    if name == "table":
+        return [files[f"{prefix}.index"] for prefix, files, _ in checkpoints()]
+    return contents("*/*.keras" if name == "zip" else "*/*.h5")
+
+
 def make_zip(choose: Random) -> bytes:
     """A ``.keras`` archive that is damaged outside its weights, which are ``hdf5``'s part."""
     files = contents("*/*.keras")
@@ -425,7 +439,11 @@ PARSERS: Mapping[str, Parser] = {
 def attempt(name: str, number: int) -> str:
     """Parse one input and return ``accepted``, ``refused``, or what went wrong."""
     parser = PARSERS[name]
-    made = parser.make(Random(f"{name} {number}"))
+    return outcome_of(parser, parser.make(Random(f"{name} {number}")))
+
+
+def outcome_of(parser: Parser, made: Any) -> str:
+    """Parse an input and return ``accepted``, ``refused``, or what went wrong."""
     try:
         parser.parse(made)
     except parser.declared as error:

@@ -150,7 +150,9 @@ def load_model(
 ) -> Any:
     """Load a whole model, whatever its format.
 
-    Every byte is compared with the manifest before a framework sees it. What Keras 3
+    Every byte is compared with the manifest: what a framework sees before it does, all
+    else before the model is returned, except an optimizer's state with ``compile=False``,
+    which stays where it is, with the structure of the file around it. What Keras 3
     saved goes straight into the variables, without a copy on disk and without running
     initialisers; everything else, and what holds vocabularies, is copied to the
     temporary directory first. An artifact without a manifest is loaded with an

@@ -16,6 +16,7 @@ from remote_models.remote_model import manifest_location
 from remote_models.storage import Location
 
 MANIFEST = "the manifest"
+"""What stands for its path, which is no part of the artifact."""
 
 
 @dataclass(frozen=True, kw_only=True)

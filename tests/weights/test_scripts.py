@@ -74,6 +74,58 @@ def test_fuzz_finds_nothing() -> None:
     assert all(int(count) >= 20 for count in counts.values()), told
 
 
+def test_fuzz_under_atheris_finds_nothing() -> None:
+    pytest.importorskip("atheris", reason="has wheels for Linux on x86-64 alone")
+    told = run("_fuzz_coverage.py", "--seconds", "2")
+    counts = dict(re.findall(r"^(\w+): (\d+) inputs", told, re.MULTILINE))
+    assert counts.keys() == load("_fuzz_parsers.py").PARSERS.keys()
+    assert all(int(count) >= 20 for count in counts.values()), told
+
+
+def test_atheris_finds_what_is_planted(tmp_path: Path) -> None:
+    """An error of another kind behind three bytes, a death, and too much memory."""
+    pytest.importorskip("atheris", reason="has wheels for Linux on x86-64 alone")
+    script = tmp_path / "planted.py"
+    for parse, outcome in (
+        ("raise KeyError('x')", "KeyError: 'x'"),
+        ("bytearray(1 << 32)", "MemoryError"),
+        ("os.abort()", "exit status"),
+    ):
+        script.write_text(
+            f"""
+import os
+import sys
+sys.path.insert(0, {str(SCRIPTS)!r})
+import _fuzz_coverage as coverage
+import _fuzz_parsers as fuzz
+def parse(data):
+    if data[:1] == b"k":
+        {parse}
+fuzz.PARSERS = {{"table": fuzz.Parser(lambda choose: b"k" * choose.choice((0, 1)), parse, ())}}
+coverage.__file__ = __file__
+if __name__ == "__main__":
+    if len(sys.argv) > 2:
+        sys.exit(coverage.main())
+    found = coverage.fuzz_one("table", 3)
+    print(found, coverage.report([found], fuzz))
+"""
+        )
+        done = subprocess.run(
+            [sys.executable, str(script)], capture_output=True, text=True, check=True
+        )
+        assert outcome in done.stdout, done.stdout + done.stderr
+        assert done.stdout.rstrip().endswith(" 1")
+
+
+def test_choices_come_from_bytes() -> None:
+    choices = load("_fuzz_coverage.py").Choices
+    taken = [choices(b"\x05\x01\xff\x80").randrange(16) for _ in range(2)]
+    assert taken == [5, 5]
+    assert choices(b"\x00\x80").random() == 0.5
+    assert choices(b"").getrandbits(64) == choices(b"").getrandbits(64)
+    assert choices(b"a").getrandbits(64) == choices(b"a").getrandbits(64) == ord("a")
+
+
 @pytest.fixture(scope="module")
 def fuzz() -> ModuleType:
     return load("_fuzz_parsers.py")
