@@ -132,6 +132,21 @@ class TensorReader:
             if not pending[owner]:
                 yield owner, self._assemble(entries[owner], arrived.pop(owner))
 
+    def check(self, entries: Sequence[StoredTensor]) -> None:
+        """Read and check tensors, of whatever dtype, and hand out nothing.
+
+        Raises:
+            IntegrityError: the bytes fail verification, or nothing vouches for them.
+            StorageError: the store refused or failed.
+        """
+        parts = [
+            Part(entry=entry, piece=piece, start=0, stop=piece.nbytes)
+            for entry in entries
+            for piece in entry.pieces
+        ]
+        for _number, _data in self._read_parts(parts):
+            pass
+
     def _read_whole(self, entry: StoredTensor) -> NDArray[Any]:
         ((_, array),) = self.read_many([entry])
         return array

@@ -211,6 +211,10 @@ class Weights(Mapping[str, RemoteTensor]):
         """
         return self._stream(self.select(selector))
 
+    def check(self, selector: TensorSelector = None) -> None:
+        """Compare tensors with the manifest, and hand out nothing; else as :meth:`fetch`."""
+        self._reader.check([tensor._entry for tensor in self.select(selector)])  # noqa: SLF001
+
     def _stream(self, chosen: list[RemoteTensor]) -> Iterator[tuple[str, NDArray[Any]]]:
         entries = [tensor._entry for tensor in chosen]  # noqa: SLF001 - one class in two halves
         for index, array in self._reader.read_many(entries):

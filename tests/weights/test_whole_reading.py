@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,11 +17,13 @@ from hypothesis import strategies as st
 
 import remote_models as rm
 from remote_models.errors import IntegrityError, StoreUnavailableError
+from remote_models.manifest import FileEntry, Layout, Manifest, RelativePath, StoredManifest
 from remote_models.remote_model import WholeReading
 from remote_models.remote_model._file_rests import FileRests, whole_file
 from remote_models.remote_model._stretch import Stretch
 from remote_models.storage import ByteRange, Location
-from remote_models.tensors import Role
+from remote_models.tensor_hashing import ArtifactHasher
+from remote_models.tensors import Piece, Role, StoredTensor
 from remote_models.testing import Emulator
 from weights.artifacts import Array, flip, get, put, same, write_legacy, write_weights
 from weights.counting_proxy import CountingProxy
@@ -173,6 +176,56 @@ def test_an_optimizers_state_is_left_where_nobody_wants_it(
     read_all(remote, without=(Role.OPTIMIZER,))
     with pytest.raises(IntegrityError):
         read_all(remote)
+
+
+@pytest.mark.parametrize("dtype", ["int4", "bfloat16", "string", "float32"])
+def test_what_nobody_has_read_is_checked_whatever_its_dtype(
+    dtype: str, memory_base: Location, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also a dtype that NumPy does not have, or has from a package that is not installed."""
+    data = bytes(range(1, 9)) if dtype != "string" else b"\x03" + bytes(7)
+    elements = {"int4": 16, "bfloat16": 4, "string": 1, "float32": 2}[dtype]
+    put(memory_base.join("data"), b"head" + data)
+    piece = Piece(file="data", offset=4, nbytes=8, origin=(0,), shape=(elements,))
+    tensor = StoredTensor(key="k", name="odd", dtype=dtype, shape=(elements,), pieces=(piece,))
+    hashers = ArtifactHasher([tensor])
+    hasher = hashers.of_file("data")
+    hasher.update(b"head" + data)
+    entry = FileEntry(
+        path=RelativePath("data"),
+        size=12,
+        sha256=hasher.sha256(),
+        rest_sha256=hasher.rest_sha256(),
+    )
+    manifest = Manifest(
+        format="tf_checkpoint",
+        layout=Layout.DIRECTORY,
+        created="2026-01-01T00:00:00Z",
+        producer={},
+        files=[entry],
+        tensors=hashers.tensors(),
+        block_size=hashers.block_size,
+    )
+    put(memory_base.join("manifest.json"), StoredManifest(current=manifest).to_bytes())
+    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
+    with WholeReading(rm.open_model(str(memory_base))):
+        pass
+    for at in range(12):
+        flip(memory_base.join("data"), at)
+        with pytest.raises(IntegrityError), WholeReading(rm.open_model(str(memory_base))):
+            pass
+        flip(memory_base.join("data"), at)
+
+
+def test_tensors_are_checked_without_being_handed_out(
+    memory_base: Location, tmp_path: Path
+) -> None:
+    remote = rm.open_model(str(publish("h5", memory_base, tmp_path)))
+    remote.weights.check()
+    flip(remote.location, remote.manifest.tensors[0].pieces[0].offset)  # type: ignore[union-attr]
+    remote.weights.check(list(remote.weights)[1])
+    with pytest.raises(IntegrityError):
+        remote.weights.check()
 
 
 # Other versions, errors, and the end of the block
