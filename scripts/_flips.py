@@ -250,6 +250,7 @@ def main() -> int:
     parser.add_argument("--stride", type=int, default=1, help="of bytes that are flipped")
     parser.add_argument("--bits", type=int, default=10_000, help="of the large model")
     parser.add_argument("--parts", default="reads,loads,large")
+    parser.add_argument("--only", help="a single model, as in keras/m.h5")
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -257,7 +258,11 @@ def main() -> int:
         part, name, number = arguments.child
         print(run_child(part, name, int(number)).as_json())
         return 0
-    wanted = jobs(arguments.parts.split(","), arguments.stride, arguments.bits)
+    wanted = [
+        job
+        for job in jobs(arguments.parts.split(","), arguments.stride, arguments.bits)
+        if arguments.only in (None, job[1])
+    ]
     with ThreadPoolExecutor(arguments.processes) as pool:
         found = dict(pool.map(start_child, wanted))
     total: Counter[str] = Counter()

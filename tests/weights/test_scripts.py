@@ -76,7 +76,7 @@ def test_fuzz_finds_nothing() -> None:
 
 def test_fuzz_under_atheris_finds_nothing() -> None:
     pytest.importorskip("atheris", reason="has wheels for Linux on x86-64 alone")
-    told = run("_fuzz_coverage.py", "--seconds", "2")
+    told = run("_fuzz_coverage.py", "--seconds", "1")
     counts = dict(re.findall(r"^(\w+): (\d+) inputs", told, re.MULTILINE))
     assert counts.keys() == load("_fuzz_parsers.py").PARSERS.keys()
     assert all(int(count) >= 20 for count in counts.values()), told
@@ -106,7 +106,7 @@ coverage.__file__ = __file__
 if __name__ == "__main__":
     if len(sys.argv) > 2:
         sys.exit(coverage.main())
-    found = coverage.fuzz_one("table", 3)
+    found = coverage.fuzz_one("table", 2)
     print(found, coverage.report([found], fuzz))
 """
         )
