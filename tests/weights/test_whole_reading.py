@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import remote_models as rm
 from remote_models.errors import IntegrityError, StoreUnavailableError
 from remote_models.manifest import FileEntry, Layout, Manifest, RelativePath, StoredManifest
-from remote_models.remote_model import WholeReading
+from remote_models.remote_model import WholeReading, _file_rests
 from remote_models.remote_model._file_rests import FileRests, whole_file
 from remote_models.remote_model._stretch import Stretch
 from remote_models.storage import ByteRange, Location
@@ -136,6 +136,23 @@ def test_what_lies_around_tensors_costs_no_request(proxy: CountingProxy, many: L
     print(f"300 tensors, requests and bytes: {bare} of tensors alone, {whole} of all")
     assert whole[0] <= bare[0] + 1
     assert whole[1] <= remote.total_size + 1024
+
+
+def test_a_large_rest_is_read_at_the_end(
+    memory_base: Location, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not with the tensors: it would wait in memory until those before it have come."""
+    monkeypatch.setattr(_file_rests, "_MOST_ALONG", 100)
+    location = publish("h5", memory_base, tmp_path)
+    remote = rm.open_model(str(location))
+    manifest = remote.manifest
+    assert manifest is not None
+    pieces = [piece for tensor in manifest.tensors for piece in tensor.pieces]
+    assert FileRests(manifest, 1000).take_along(pieces) == []
+    read_all(remote)
+    flip(location, 3)
+    with pytest.raises(IntegrityError, match="structure"):
+        read_all(remote)
 
 
 def test_a_file_without_tensors_is_one_request(
