@@ -13,9 +13,7 @@ from typing import NoReturn
 import pytest
 from _pytest.mark import ParameterSet
 
-__all__ = ["WHOLE_VERSIONS", "blind", "skip_blind_spot", "summary"]
-
-WHOLE_VERSIONS = "ministack answers with the whole of a version, whatever the range"
+__all__ = ["blind", "skip_blind_spot", "summary"]
 
 _MARK = "blind spot: "
 

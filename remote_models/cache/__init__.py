@@ -6,8 +6,8 @@ All else follows from that. Nothing is flushed to the disk (what a power failure
 is noticed), a lock only saves work, and any file here may be deleted at any moment.
 """
 
+from remote_models._cache_settings import CacheSettings
 from remote_models.cache._cache import Cache, NoCache, open_cache
 from remote_models.cache._entries import CacheEntry
-from remote_models.cache._settings import CacheSettings
 
 __all__ = ["Cache", "CacheEntry", "CacheSettings", "NoCache", "open_cache"]

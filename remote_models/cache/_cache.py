@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from io import FileIO
 from pathlib import Path
 
+from remote_models._cache_settings import CacheSettings
+from remote_models._file_lock import hold
 from remote_models.cache._entries import CacheEntry, Entries
-from remote_models.cache._lock import hold
 from remote_models.cache._room import Disk, least_recently_used, make_room
-from remote_models.cache._settings import CacheSettings
 
 __all__ = ["Cache", "NoCache", "open_cache"]
 

@@ -7,14 +7,14 @@ import re
 import secrets
 import shutil
 import stat
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
-from remote_models.cache._lock import remove_abandoned, safe_open, try_lock
+from remote_models._file_lock import remove_abandoned, safe_open, try_lock
+from remote_models._private_folder import FOLDER_MODE, is_folder, make_folder, what_is_wrong_with
 
 __all__ = ["CacheEntry", "Entries"]
 
@@ -23,9 +23,6 @@ _NAME = re.compile(r"[0-9a-f]{64}")
 _LEFTOVER = re.compile(r"\.[0-9a-f]{64}\.(lock|[0-9a-f]+\.part)")
 
 _CHUNK = 1024 * 1024
-
-_FOLDER_MODE = 0o700
-"""Nobody else: model files may be secret, and what others may write to, they may replace."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,9 +53,9 @@ class Entries:
         Raises:
             OSError: they cannot be made.
         """
-        self.directory.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
-        _make_folder(self._root)
-        return _what_is_wrong_with(self._root)
+        self.directory.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        make_folder(self._root)
+        return what_is_wrong_with(self._root)
 
     def lock_path(self, sha256: str) -> Path:
         """Return the name of the file whose lock says that somebody downloads an entry.
@@ -75,7 +72,7 @@ class Entries:
         """
         path = self._path(sha256)
         try:
-            if not _is_folder(path.parent):
+            if not is_folder(path.parent):
                 return None
             descriptor = safe_open(path, os.O_RDONLY)
         except FileNotFoundError:
@@ -95,7 +92,7 @@ class Entries:
         path = self._path(sha256)
         try:
             info = os.lstat(path)
-            return _is_folder(path.parent) and stat.S_ISREG(info.st_mode) and info.st_size == size
+            return is_folder(path.parent) and stat.S_ISREG(info.st_mode) and info.st_size == size
         except OSError:
             return False
 
@@ -126,7 +123,7 @@ class Entries:
         """Delete an entry, if it is there and may be deleted."""
         path = self._path(sha256)
         with suppress(OSError):
-            if _is_folder(path.parent):
+            if is_folder(path.parent):
                 os.unlink(path)
 
     def remove_leftovers(self) -> int:
@@ -155,29 +152,5 @@ class Entries:
     def _shelf(self, sha256: str) -> Path:
         """Make the folder for an entry and return it."""
         folder = self._path(sha256).parent
-        _make_folder(folder)
+        make_folder(folder)
         return folder
-
-
-def _make_folder(path: Path) -> None:
-    with suppress(FileExistsError):
-        os.mkdir(path, _FOLDER_MODE)
-    if not _is_folder(path):
-        raise NotADirectoryError(f"{path} is no folder")
-
-
-def _is_folder(path: Path) -> bool:
-    """Whether it is a folder itself, and not a link to one."""
-    return stat.S_ISDIR(os.lstat(path).st_mode)
-
-
-def _what_is_wrong_with(folder: Path) -> str:
-    info = os.lstat(folder)
-    if sys.platform != "win32":
-        if info.st_uid != os.geteuid():
-            return f"{folder} belongs to another user"
-        if info.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            return f"others may write to {folder}"
-    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        return f"{folder} cannot be written to"
-    return ""

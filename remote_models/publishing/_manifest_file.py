@@ -30,7 +30,8 @@ PATIENCE_SECONDS = 10.0
 """How long a saver watches the announcement of another one that does not move on, before
 it takes the other one for dead."""
 
-_PAUSE_SECONDS = 0.25
+_FIRST_PAUSE_SECONDS = 0.02
+_LONGEST_PAUSE_SECONDS = 0.25
 
 
 class ManifestFile:
@@ -151,14 +152,17 @@ class ManifestFile:
         the same: waiting keeps savers out of each other's way, and is not what they are
         safe by.
         """
+        pause = _FIRST_PAUSE_SECONDS
         while self.stored is not None and self.stored.pending:
             if self._has_moved_on():
                 self.read()
+                pause = _FIRST_PAUSE_SECONDS
                 continue
             left = self._since + PATIENCE_SECONDS - time.monotonic()
             if left <= 0:
                 return
-            time.sleep(min(_PAUSE_SECONDS, left))
+            time.sleep(min(pause, left))
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     def _has_moved_on(self) -> bool:
         found = self._look()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
+from functools import partial
 
 from remote_models.digest import FileHasher
 from remote_models.manifest import FileEntry, Manifest, RelativePath, parse_relative_path
@@ -55,15 +56,14 @@ def stage_files(
             continue
         for parent in reversed(parents_of(path)):
             publication.make_directory(folder.join(parent))
-        hasher = hashers.of_file(path)
-        chunks = _passing(artifact.files[path], hasher, meter)
-        publication.stage(folder.join(path), sizes[path], chunks)
+        passing = _Passing(artifact.files[path], partial(hashers.of_file, path), meter)
+        publication.stage(folder.join(path), sizes[path], passing)
         entries.append(
             FileEntry(
                 path=parse_relative_path(path, where="file name"),
                 size=sizes[path],
-                sha256=hasher.sha256(),
-                rest_sha256=hasher.rest_sha256(),
+                sha256=passing.hasher.sha256(),
+                rest_sha256=passing.hasher.rest_sha256(),
             )
         )
     return Manifest(
@@ -94,25 +94,47 @@ def _is_entry_point(path: str) -> bool:
     return path.startswith("saved_model.pb") or path.endswith((".index", ".json"))
 
 
-def _passing(
-    source: FileSource, hasher: FileHasher, meter: ProgressMeter
-) -> Iterator[bytes | memoryview]:
-    """Yield the bytes of a file, and hash them meanwhile."""
-    with ThreadPoolExecutor(2, thread_name_prefix="remote_models") as pool:
-        for chunk in source.chunks():
-            if len(chunk) < _WORTH_THREADS:
-                hasher.update(chunk)
-                yield chunk
-            else:
-                whole = pool.submit(hasher.update_whole, chunk)
-                ranges = pool.submit(hasher.update_ranges, chunk)
-                try:
-                    yield chunk
-                finally:
-                    wait((whole, ranges))  # a chunk is good until the next is asked for
-                whole.result()
-                ranges.result()
-            meter.advance(len(chunk))
+class _Passing:
+    """The bytes of a file, hashed and counted as they pass; passing again starts anew.
+
+    Attributes:
+        hasher: It has seen what has passed the last time.
+    """
+
+    def __init__(
+        self, source: FileSource, new_hasher: Callable[[], FileHasher], meter: ProgressMeter
+    ) -> None:
+        self._source = source
+        self._new_hasher = new_hasher
+        self.hasher = new_hasher()
+        self._meter = meter
+        self._passed = 0
+
+    def __iter__(self) -> Iterator[bytes | memoryview]:
+        self._meter.advance(-self._passed)
+        self._passed = 0
+        self.hasher = self._new_hasher()
+        with ThreadPoolExecutor(2, thread_name_prefix="remote_models") as pool:
+            for chunk in self._source.chunks():
+                yield from self._hashed(chunk, pool)
+                self._passed += len(chunk)
+                self._meter.advance(len(chunk))
+
+    def _hashed(
+        self, chunk: bytes | memoryview, pool: ThreadPoolExecutor
+    ) -> Iterator[bytes | memoryview]:
+        if len(chunk) < _WORTH_THREADS:
+            self.hasher.update(chunk)
+            yield chunk
+            return
+        whole = pool.submit(self.hasher.update_whole, chunk)
+        ranges = pool.submit(self.hasher.update_ranges, chunk)
+        try:
+            yield chunk
+        finally:
+            wait((whole, ranges))  # a chunk is good until the next is asked for
+        whole.result()
+        ranges.result()
 
 
 def parents_of(path: str) -> list[RelativePath]:

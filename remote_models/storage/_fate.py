@@ -45,7 +45,9 @@ def settle(
         found = None
     else:
         found = _look(store, location, error)
-        if found is not None and _is_ours(found, staged, size):
+        if found is not None and staged.writer is not None and found.writer == staged.writer:
+            if found.size != size:  # a part of it is there twice, say, or not at all
+                raise error
             return CommittedFile(version=found.version, etag=found.etag)
     refused = isinstance(error, ConflictError)
     if if_absent and (refused or found is not None):
@@ -61,10 +63,6 @@ def settle(
             hint="Save again",
         ) from error
     raise error
-
-
-def _is_ours(found: ObjectInfo, staged: StagedFile, size: int) -> bool:
-    return staged.writer is not None and (found.writer, found.size) == (staged.writer, size)
 
 
 def _is_uncertain(error: StorageError) -> bool:

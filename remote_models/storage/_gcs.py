@@ -9,14 +9,8 @@ when its upload is finished, whole or not at all.
 
 from __future__ import annotations
 
-import io
-import json
-import secrets
 from collections.abc import Mapping
-from concurrent.futures import Future, wait
-from contextlib import suppress
-from typing import Any, ClassVar, Protocol, cast
-from urllib.parse import quote
+from typing import Any, ClassVar, cast
 
 import aiohttp
 import requests
@@ -35,16 +29,18 @@ from remote_models.errors import (
 )
 from remote_models.storage._answer import check_range
 from remote_models.storage._errors import replaced, translate
-from remote_models.storage._hedge import begin
+from remote_models.storage._gcs_staging import GCSFileSystem, GCSStagedFile
+from remote_models.storage._gcs_uploads import (
+    CLEANING_SECONDS,
+)
 from remote_models.storage._location import Location
-from remote_models.storage._retry import RetryPolicy
-from remote_models.storage._staging import WRITER, CommittedFile, StagedFile, new_writer
+from remote_models.storage._staging import (
+    WRITER,
+    StagedFile,
+)
 from remote_models.storage._store import Buffer, ObjectInfo, Store
 
 __all__ = ["GCSStagedFile", "GCSStore"]
-
-_CHUNK = 8 * 1024 * 1024
-"""Bytes per request of a resumable upload; must be a multiple of 256 KiB."""
 
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=15)
 """What gcsfs is told where the caller says nothing: left alone, it waits five minutes for
@@ -52,9 +48,6 @@ each answer, six times."""
 
 _LISTING_SECONDS = 600.0
 """For a whole listing: a million keys take some minutes."""
-
-_CLEANING_SECONDS = 15.0
-"""For what is only tidied up, perhaps because the store hangs."""
 
 _CREDENTIALS_HINT = (
     "Run 'gcloud auth application-default login', set GOOGLE_APPLICATION_CREDENTIALS, "
@@ -92,15 +85,6 @@ _BY_TYPE: tuple[tuple[type[Exception], _Row], ...] = (
 )
 
 
-class _GCSFileSystem(Protocol):
-    """What this module uses of ``gcsfs.GCSFileSystem``."""
-
-    base: str
-
-    def call(self, method: str, path: str, *args: str, timeout: float, **kwargs: Any) -> Any: ...
-    def split_path(self, path: str) -> tuple[str, str, str | None]: ...
-
-
 class GCSStore(Store):
     """Buckets reached through gcsfs. Versions and etags are GCS generations."""
 
@@ -112,8 +96,8 @@ class GCSStore(Store):
         return {"use_listings_cache": False, "requests_timeout": _TIMEOUT, **options}
 
     @property
-    def _gcs(self) -> _GCSFileSystem:
-        return cast("_GCSFileSystem", self._filesystem)
+    def _gcs(self) -> GCSFileSystem:
+        return cast("GCSFileSystem", self._filesystem)
 
     def head(self, location: Location, *, version: str | None = None) -> ObjectInfo:
         bucket, key, _ = self._gcs.split_path(self._key(location))
@@ -150,7 +134,9 @@ class GCSStore(Store):
         bucket, key, _ = self._gcs.split_path(self._key(location))
         generation = "0" if if_absent else if_match
         retry = self.transfer.retry
-        return GCSStagedFile(self._gcs, bucket, key, size, generation=generation, retry=retry)
+        return GCSStagedFile(
+            self._gcs, bucket, key, size, generation=generation, retry=retry, journal=self.journal
+        )
 
     def _read(self, key: str, start: int, stop: int, version: str | None) -> bytes:
         try:
@@ -206,162 +192,10 @@ class GCSStore(Store):
         bucket = self._gcs.split_path(self._key(location))[0]
         try:
             self._gcs.call(
-                "GET", "b/{}/o", bucket, json_out=True, maxResults=1, timeout=_CLEANING_SECONDS
+                "GET", "b/{}/o", bucket, json_out=True, maxResults=1, timeout=CLEANING_SECONDS
             )
         except FileNotFoundError:
             return False
         except (OSError, HttpError, google_auth.GoogleAuthError):
             return True
         return True
-
-
-class _Body(io.BytesIO):
-    """Bytes to send; aiohttp warns of plain ones, and closes a file that gcsfs sends again."""
-
-    def close(self) -> None:
-        self.seek(0)
-
-
-class GCSStagedFile(StagedFile):
-    """An object on its way: one request if it is small, else a resumable upload.
-
-    GCS makes the object of a resumable upload when its last byte arrives, so the
-    last chunk is what ``commit`` sends. The generation is that of the object to replace,
-    "0" if none may be there ("Request preconditions"); GCS compares it when the upload
-    begins and when it ends.
-
-    GCS takes the chunks of an upload one after the other ("Performing resumable
-    uploads"): one is under way while the next is written.
-    """
-
-    def __init__(
-        self,
-        gcs: _GCSFileSystem,
-        bucket: str,
-        key: str,
-        size: int,
-        *,
-        generation: str | None,
-        retry: RetryPolicy | None = None,
-    ) -> None:
-        self._gcs = gcs
-        self._retry = retry or RetryPolicy()
-        self._condition = {} if generation is None else {"ifGenerationMatch": generation}
-        self.writer = new_writer()
-        self._resource = {"name": key, "metadata": {WRITER: self.writer}}
-        self._bucket = bucket
-        self._key = key
-        self._size = size
-        self._sent = 0
-        self._buffer = bytearray()
-        self._session: str | None = None
-        self._sending: Future[bytes] | None = None
-
-    def write(self, data: bytes | memoryview) -> None:
-        view = memoryview(data)
-        while self._sent + _CHUNK < self._size and len(self._buffer) + len(view) >= _CHUNK:
-            missing = _CHUNK - len(self._buffer)
-            self._buffer += view[:missing]
-            view = view[missing:]
-            self._send()
-        self._buffer += view
-
-    def commit(self) -> CommittedFile:
-        if self._sending is None:
-            made = self._insert()
-            self._buffer.clear()
-        else:
-            self._send()
-            made = json.loads(self._answer())
-            self._session = None
-            self._check_kept(f"bytes=0-{int(made['size']) - 1}", self._size)
-        generation: str | None = made.get("generation")
-        return CommittedFile(version=generation, etag=generation)
-
-    def discard(self) -> None:
-        self._buffer.clear()
-        if self._sending is not None:
-            wait([self._sending], _CLEANING_SECONDS)
-        if self._session is not None:
-            session, self._session = self._session, None
-            # "Performing resumable uploads", section "Cancel an upload".
-            with suppress(FileNotFoundError):  # it is gone already
-                self._gcs.call("DELETE", session, timeout=_CLEANING_SECONDS)
-
-    def _insert(self) -> dict[str, Any]:
-        boundary = f"==={secrets.token_hex(16)}==="
-        head = (
-            f"--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n"
-            f"{json.dumps(self._resource)}\r\n"
-            f"--{boundary}\r\nContent-Type: application/octet-stream\r\n\r\n"
-        )
-        made: dict[str, Any] = self._gcs.call(
-            "POST",
-            self._upload_url,
-            uploadType="multipart",
-            headers={"Content-Type": f'multipart/related; boundary="{boundary}"'},
-            data=_Body(head.encode() + self._buffer + f"\r\n--{boundary}--".encode()),
-            json_out=True,
-            timeout=self._retry.give_up_after(len(self._buffer)),
-            **self._condition,
-        )
-        return made
-
-    def _send(self) -> None:
-        """Send what has been written once the chunk before it is there."""
-        if self._sending is not None:
-            self._answer()
-        chunk, self._buffer = bytes(self._buffer), bytearray()
-        start = self._sent
-        self._sending = begin(lambda: self._send_chunk(chunk, start))
-        self._sent += len(chunk)
-
-    def _answer(self) -> bytes:
-        """Return what GCS said to the chunk before."""
-        assert self._sending is not None
-        return self._sending.result()
-
-    def _send_chunk(self, chunk: bytes, start: int) -> bytes:
-        if self._session is None:
-            headers, _ = self._gcs.call(
-                "POST",
-                self._upload_url,
-                uploadType="resumable",
-                json=self._resource,
-                timeout=self._retry.timeout,
-                **self._condition,
-            )
-            self._session = str(headers["Location"])
-        content_range = f"bytes {start}-{start + len(chunk) - 1}/{self._size}"
-        headers, body = self._gcs.call(
-            "PUT",
-            self._session,
-            headers={"Content-Range": content_range},
-            data=_Body(chunk),
-            timeout=self._retry.give_up_after(len(chunk)),
-        )
-        stop = start + len(chunk)
-        if stop < self._size:
-            self._check_kept(headers.get("Range"), stop)
-        answer: bytes = body
-        return answer
-
-    def _check_kept(self, kept: str | None, stop: int) -> None:
-        """Compare what GCS says it has of the upload with what was sent.
-
-        A chunk may arrive although its answer is lost, and be sent once more by gcsfs
-        ("Performing resumable uploads", section "Status check").
-        """
-        if kept != f"bytes=0-{stop - 1}":
-            raise StorageError(
-                "the store has not kept what was sent",
-                where=f"gs://{self._bucket}/{self._key}",
-                expected=f"bytes=0-{stop - 1}",
-                found=kept,
-                hint="Save again",
-            )
-
-    @property
-    def _upload_url(self) -> str:
-        root = self._gcs.base.rpartition("/storage/v1/")[0]
-        return f"{root}/upload/storage/v1/b/{quote(self._bucket, safe='')}/o"

@@ -9,12 +9,12 @@ XML API there, for which there is no emulator, and cannot write without credenti
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from itertools import chain
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from obstore.exceptions import GenericError, InvalidPathError, PreconditionError
 from obstore.store import S3Store as Client
@@ -27,13 +27,13 @@ from remote_models.errors import (
 )
 from remote_models.storage._answer import check_range, check_whole
 from remote_models.storage._errors import replaced, translate
-from remote_models.storage._hedge import answer_within
 from remote_models.storage._location import Location
 from remote_models.storage._obstore_errors import code_of, row_of
 from remote_models.storage._obstore_settings import S3Settings
 from remote_models.storage._obstore_staging import (
     LARGE,
     MAX_PUT,
+    OBSTORE,
     ObstoreStagedFile,
     ObstoreUpload,
     StagedElsewhere,
@@ -46,6 +46,8 @@ from remote_models.storage._s3_codes import (
 )
 from remote_models.storage._staging import WRITER, StagedFile
 from remote_models.storage._store import Buffer, ObjectInfo, Store, check_size
+from remote_models.storage._upload_journal import JournalEntry, UploadRecord, now_ms
+from remote_models.storage._uploads import UnfinishedUpload
 
 if TYPE_CHECKING:
     from obstore import GetOptions, GetResult, ObjectMeta, PutMode
@@ -67,6 +69,10 @@ _PUT_SECONDS = 15 * 60
 time that it takes to send the body as a pause before the answer."""
 
 
+_NO_CHECKSUMS = {"request_checksum_calculation": "when_required"}
+"""obstore sends no checksums with parts, and S3 wants all parts of an upload to be alike."""
+
+
 @cache
 def _home() -> int:
     """Return the process that was the first to ask: obstore's threads live in it alone."""
@@ -86,10 +92,15 @@ class ObstoreStore(Store):
 
     What obstore cannot do as well is left to s3fs where that is installed: files
     above 8 MiB that may not be there yet, which obstore creates in one request only;
-    and folders that hold keys which obstore cannot name.
+    folders that hold keys which obstore cannot name; and uploads that a killed process
+    has left unfinished, which obstore can neither list nor go on with.
     """
 
-    def __init__(self, settings: S3Settings, open_other: Callable[[], Store | None]) -> None:
+    def __init__(
+        self,
+        settings: S3Settings,
+        open_other: Callable[[Mapping[str, Any]], Store | None],
+    ) -> None:
         _home()
         self._settings = settings
         self._open_other = open_other
@@ -97,9 +108,22 @@ class ObstoreStore(Store):
 
     @cached_property
     def _other(self) -> Store | None:
-        other = self._open_other()
+        """The same store through s3fs."""
+        return self._opened_other({})
+
+    @cached_property
+    def _resumer(self) -> Store | None:
+        """The same store through s3fs for uploads that obstore has begun."""
+        try:
+            return self._opened_other(_NO_CHECKSUMS)
+        except ArgumentError:  # an older botocore, which knows no such setting
+            return None
+
+    def _opened_other(self, config: Mapping[str, Any]) -> Store | None:
+        other = self._open_other(config)
         if other is not None:
             other.transfer = self.transfer
+            other.journal = self.journal
         return other
 
     def head(self, location: Location, *, version: str | None = None) -> ObjectInfo:
@@ -109,8 +133,7 @@ class ObstoreStore(Store):
             options: GetOptions = {"head": True}
             if version is not None:
                 options["version"] = version
-            patience = self.transfer.retry.timeout
-            return answer_within(patience, lambda: _info(client.get(key, options=options)))
+            return _info(client.get(key, options=options))
 
     def list(self, location: Location) -> Mapping[str, ObjectInfo]:
         def find(client: Client, folder: str) -> Iterable[ObjectMeta]:
@@ -145,9 +168,12 @@ class ObstoreStore(Store):
         path = self._key(location)
         conditional = if_absent or if_match is not None
         if size > LARGE and not conditional:
+            write_down = partial(self._write_down, str(location), size)
             part = self.transfer.part_size(size)
             client, key = self._place(path, int(self.transfer.retry.give_up_after(part)))
-            return ObstoreUpload(client, key, size, self.transfer)
+            return self._resumed(location, size) or ObstoreUpload(
+                client, key, size, self.transfer, write_down
+            )
         if size > LARGE and self._other is not None:
             staged = self._other.stage(location, size, if_absent=if_absent, if_match=if_match)
             return StagedElsewhere(self._other, location, staged)
@@ -161,6 +187,47 @@ class ObstoreStore(Store):
             mode = {"e_tag": if_match}
         client, key = self._place(path, _PUT_SECONDS)
         return ObstoreStagedFile(client, key, size, self.transfer.retry, mode=mode)
+
+    def uploads(self, location: Location) -> Sequence[UnfinishedUpload]:
+        return self._lister(location).uploads(location)
+
+    def upload_size(self, upload: UnfinishedUpload) -> int:
+        return self._lister(upload.location).upload_size(upload)
+
+    def abort(self, upload: UnfinishedUpload) -> None:
+        self._lister(upload.location).abort(upload)
+
+    def _lister(self, location: Location) -> Store:
+        if self._other is None:
+            raise MissingDependencyError(
+                "obstore cannot list unfinished uploads, and s3fs is not installed",
+                where=str(location), hint="pip install 'remote_models[s3]'",
+            )  # fmt: skip
+        return self._other
+
+    def _resumed(self, location: Location, size: int) -> StagedFile | None:
+        """Go on with what a killed process has left, which only s3fs can do."""
+        if not self.journal.has(str(location)):
+            return None
+        if self._resumer is None:
+            return None
+        staged = self._resumer.resume(location, size, OBSTORE)
+        return staged and StagedElsewhere(self._resumer, location, staged)
+
+    def _write_down(
+        self, url: str, size: int, begun_after: int, writer: str
+    ) -> JournalEntry | None:
+        return self.journal.begin(
+            UploadRecord(
+                url=url,
+                size=size,
+                part_size=self.transfer.part_size(size),
+                client=OBSTORE,
+                begun_after=begun_after,
+                begun_before=now_ms(),
+                writer=writer,
+            )
+        )
 
     def _read(self, key: str, start: int, stop: int, version: str | None) -> Buffer:
         return self._get(key, start, stop, version, {})[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import wait
 from contextlib import suppress
 from queue import Full, Queue
@@ -20,17 +20,21 @@ from remote_models.storage._s3_codes import pinning_version, strong_etag
 from remote_models.storage._settings import TransferSettings
 from remote_models.storage._staging import WRITER, CommittedFile, StagedFile, new_writer
 from remote_models.storage._store import Store
+from remote_models.storage._upload_journal import JournalEntry, now_ms
 
 if TYPE_CHECKING:
     from obstore import PutMode, PutResult
 
-__all__ = ["LARGE", "MAX_PUT", "ObstoreStagedFile", "ObstoreUpload", "StagedElsewhere"]
+__all__ = ["LARGE", "MAX_PUT", "OBSTORE", "ObstoreStagedFile", "ObstoreUpload", "StagedElsewhere"]
 
 LARGE = 8 * 1024 * 1024
 """Above this, a file travels in parts."""
 
 MAX_PUT = 5 * 1024**3
 """What S3 takes in one PutObject, the only conditional request that obstore makes."""
+
+OBSTORE = "obstore"
+"""How uploads that obstore has begun are marked where they are written down."""
 
 _WAITING_PARTS = 2
 """Parts that are written before there is room for them among those under way."""
@@ -55,7 +59,7 @@ class ObstoreStagedFile(StagedFile):
         self._key = key
         self._patience = retry.give_up_after(size)
         self._mode = mode
-        self.writer = new_writer()
+        self.writer: str = new_writer()
         self._attributes = {WRITER: self.writer}
         self._spool: IO[bytes] = io.BytesIO()
         if size > LARGE:
@@ -84,6 +88,10 @@ class ObstoreStagedFile(StagedFile):
         self._spool.close()
 
 
+WriteDown = Callable[[int, str], JournalEntry | None]
+"""Writes down on this machine an upload, begun between a time and now, and its writer."""
+
+
 class ObstoreUpload(StagedFile):
     """An object that travels in parts while it is written.
 
@@ -92,11 +100,21 @@ class ObstoreUpload(StagedFile):
     back until the commit.
     """
 
-    def __init__(self, client: Client, key: str, size: int, transfer: TransferSettings) -> None:
+    def __init__(
+        self,
+        client: Client,
+        key: str,
+        size: int,
+        transfer: TransferSettings,
+        write_down: WriteDown,
+    ) -> None:
         self._client = client
         self._key = key
-        self.writer = new_writer()
+        self.writer: str = new_writer()
         self._attributes = {WRITER: self.writer}
+        self._write_down = write_down
+        self._entry: JournalEntry | None = None
+        self._begun_after = now_ms()
         self._part_size = transfer.part_size(size)
         self._parallel = transfer.parts_at_once(self._part_size, besides=_WAITING_PARTS + 1)
         self._parts: Queue[bytes | None] = Queue(_WAITING_PARTS)
@@ -108,13 +126,16 @@ class ObstoreUpload(StagedFile):
 
     def commit(self) -> CommittedFile:
         self._give(None)
-        return _committed(self._done.result())
+        done = self._done.result()
+        self._forget()
+        return _committed(done)
 
     def discard(self) -> None:
         self._discarded = True
         with suppress(Full):  # then it is about to look at what is waiting
             self._parts.put_nowait(None)
         wait([self._done], _CLEANING_SECONDS)
+        self._forget()
 
     def _upload(self) -> PutResult:
         return self._client.put(
@@ -136,6 +157,8 @@ class ObstoreUpload(StagedFile):
                 return self._parts.put(part, timeout=_LOOK_AGAIN_SECONDS)
 
     def _read(self) -> Iterator[bytes]:
+        # obstore asks for the first bytes when the store has begun the upload.
+        self._entry = self._write_down(self._begun_after, self.writer)
         while True:
             part = self._parts.get()
             if self._discarded:
@@ -143,6 +166,11 @@ class ObstoreUpload(StagedFile):
             if part is None:
                 return
             yield part
+
+    def _forget(self) -> None:
+        entry, self._entry = self._entry, None
+        if entry is not None:
+            entry.remove()
 
 
 class _Discarded(Exception):  # noqa: N818 - not an error: how obstore is told to abort
@@ -165,6 +193,7 @@ class StagedElsewhere(StagedFile):
     def write(self, data: bytes | memoryview) -> None:
         with self._store.errors(self._location):
             self._staged.write(data)
+        self.writer = self._staged.writer  # that of a killed process, whose upload goes on
 
     def commit(self) -> CommittedFile:
         with self._store.errors(self._location):

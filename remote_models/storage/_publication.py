@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 from remote_models.errors import AccessDeniedError, IntegrityError, StorageError
 from remote_models.storage._fate import settle
 from remote_models.storage._location import Location
-from remote_models.storage._staging import CommittedFile, StagedFile
+from remote_models.storage._staging import CommittedFile, StagedFile, StaleUploadError
 from remote_models.storage._store import Store
 
 __all__ = ["Publication"]
@@ -46,9 +46,19 @@ class Publication:
     def stage(self, location: Location, size: int, chunks: Iterable[bytes | memoryview]) -> None:
         """Send the bytes of one file without making it visible.
 
+        ``chunks`` may be asked for a second time: where a killed process has left a part
+        of other bytes, which is noticed on the way.
+
         Raises:
             IntegrityError: ``chunks`` holds more or fewer than ``size`` bytes.
         """
+        try:
+            self._stage(location, size, chunks)
+        except StaleUploadError:
+            self._discard(self._staged.pop())
+            self._stage(location, size, chunks)
+
+    def _stage(self, location: Location, size: int, chunks: Iterable[bytes | memoryview]) -> None:
         with self._errors(location):
             staged = self._store.stage(
                 location, size, if_absent=self._if_absent, if_match=self._if_match

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
+from typing import Any
 
 import fsspec
+from fsspec.config import conf
 from fsspec.registry import known_implementations
 
 from remote_models.errors import (
@@ -19,6 +24,7 @@ from remote_models.storage._hedge import Hedge
 from remote_models.storage._location import Location
 from remote_models.storage._settings import TransferSettings
 from remote_models.storage._store import Store
+from remote_models.storage._upload_journal import UploadJournal
 
 __all__ = ["open_store"]
 
@@ -65,6 +71,7 @@ def open_store(location: Location, transfer: TransferSettings | None = None) -> 
         )  # fmt: skip
     store = _open_client(location)
     store.transfer = transfer or TransferSettings.from_environment(os.environ)
+    store.journal = UploadJournal.from_environment(os.environ)
     if location.protocol not in _NEAR:
         store.hedge = Hedge()
     return store
@@ -100,12 +107,17 @@ def _open_obstore(location: Location, *, insist: bool) -> Store | str:
 
     if is_forked():
         return "obstore does not work in a process forked from one that has used it"
-    return ObstoreStore(settings, lambda: _open_other(location))
+    return ObstoreStore(settings, partial(_open_other, location))
 
 
-def _open_other(location: Location) -> Store | None:
+def _open_other(location: Location, config: Mapping[str, Any]) -> Store | None:
+    """Open the store through s3fs, with ``config`` for botocore besides what is configured."""
+    merged = dict(location.storage_options)
+    if config:
+        configured = {**conf.get("s3", {}), **merged}.get("config_kwargs") or {}
+        merged["config_kwargs"] = {**configured, **config}
     try:
-        return _open_fsspec(location)
+        return _open_fsspec(replace(location, storage_options=merged))
     except MissingDependencyError:
         return None
 

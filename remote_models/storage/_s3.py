@@ -11,12 +11,11 @@ or not at all.
 from __future__ import annotations
 
 import asyncio
-import io
-from collections import deque
-from collections.abc import Callable, Coroutine, Iterator, Mapping
-from concurrent.futures import Future, wait
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Protocol, cast
+from dataclasses import replace
+from functools import partial
+from typing import Any, cast
 
 import aiohttp
 from botocore import exceptions as boto
@@ -38,12 +37,13 @@ from remote_models.storage._s3_codes import (
     FAILED_PRECONDITIONS,
     OUT_OF_RANGE,
     Row,
-    pinning_version,
     strong_etag,
 )
-from remote_models.storage._settings import TransferSettings
-from remote_models.storage._staging import WRITER, CommittedFile, StagedFile, new_writer
+from remote_models.storage._s3_staging import S3FileSystem, S3StagedFile, object_version
+from remote_models.storage._s3_uploads import S3Object, S3Uploads
+from remote_models.storage._staging import WRITER, StagedFile
 from remote_models.storage._store import Buffer, ObjectInfo, Store, check_size
+from remote_models.storage._uploads import UnfinishedUpload, is_at_or_below
 
 __all__ = ["S3StagedFile", "S3Store"]
 
@@ -54,12 +54,6 @@ no room for others."""
 
 _LISTING_SECONDS = 600.0
 """For a whole listing: a million keys take some minutes."""
-
-_COMPLETION_SECONDS = 600.0
-"""For the completion of an upload, which may take S3 minutes (CompleteMultipartUpload)."""
-
-_CLEANING_SECONDS = 15.0
-"""For what is only tidied up, perhaps because the store hangs."""
 
 _OPTIONS_HINT = "Check storage_options, which go to s3fs.S3FileSystem, and the endpoint"
 
@@ -80,16 +74,6 @@ _BY_TYPE: tuple[tuple[type[Exception], Row], ...] = (
 )
 
 
-class _S3FileSystem(Protocol):
-    """What this module uses of ``s3fs.S3FileSystem``."""
-
-    loop: Any
-
-    def call_s3(self, method: str, *, timeout: float, **kwargs: Any) -> dict[str, Any]: ...
-    def _call_s3(self, method: str, **kwargs: Any) -> Coroutine[Any, Any, dict[str, Any]]: ...
-    def split_path(self, path: str) -> tuple[str, str, str | None]: ...
-
-
 class S3Store(Store):
     """Buckets reached through s3fs."""
 
@@ -103,8 +87,8 @@ class S3Store(Store):
         return {"use_listings_cache": False, **options, "config_kwargs": config}
 
     @property
-    def _s3(self) -> _S3FileSystem:
-        return cast("_S3FileSystem", self._filesystem)
+    def _s3(self) -> S3FileSystem:
+        return cast("S3FileSystem", self._filesystem)
 
     def head(self, location: Location, *, version: str | None = None) -> ObjectInfo:
         bucket, key, _ = self._s3.split_path(self._key(location))
@@ -131,12 +115,61 @@ class S3Store(Store):
         if_absent: bool = False,
         if_match: str | None = None,
     ) -> StagedFile:
-        bucket, key, _ = self._s3.split_path(self._key(location))
         # "Conditional writes": 412 on PutObject and on CompleteMultipartUpload.
         condition = {"IfNoneMatch": "*"} if if_absent else {}
         if if_match is not None:
             condition["IfMatch"] = if_match
-        return S3StagedFile(self._s3, bucket, key, size, self.transfer, condition=condition)
+        wanted = self._object(location, size)
+        begin = partial(self._uploads.begin, wanted)
+        return S3StagedFile(self._s3, wanted, self.transfer, begin, condition=condition)
+
+    def resume(self, location: Location, size: int, client: str) -> StagedFile | None:
+        wanted = self._object(location, size, client)
+        upload = self._uploads.resume(wanted)
+        if upload is None:
+            return None
+        return S3StagedFile(self._s3, wanted, self.transfer, lambda _writer: upload, condition={})
+
+    def uploads(self, location: Location) -> Sequence[UnfinishedUpload]:
+        bucket, key, _ = self._s3.split_path(self._key(location))
+        with self.errors(location):
+            found = list(self._uploads.list(bucket, key))
+        return [
+            UnfinishedUpload(
+                location=replace(location, path=f"{bucket}/{each['Key']}"),
+                upload_id=each["UploadId"],
+                begun=each["Initiated"],
+            )
+            for each in found
+            if is_at_or_below(each["Key"], key)
+        ]
+
+    def upload_size(self, upload: UnfinishedUpload) -> int:
+        bucket, key, _ = self._s3.split_path(self._key(upload.location))
+        with self.errors(upload.location):
+            parts = self._uploads.parts(bucket, key, upload.upload_id)
+        return sum(part.size for part in parts.values())
+
+    def abort(self, upload: UnfinishedUpload) -> None:
+        bucket, key, _ = self._s3.split_path(self._key(upload.location))
+        with self.errors(upload.location), suppress(FileNotFoundError):
+            self._uploads.abort(bucket, key, upload.upload_id)
+
+    @property
+    def _uploads(self) -> S3Uploads:
+        return S3Uploads(self._s3, self.journal, self.transfer.retry.timeout)
+
+    def _object(self, location: Location, size: int, client: str = "s3fs") -> S3Object:
+        bucket, key, _ = self._s3.split_path(self._key(location))
+        return S3Object(
+            url=str(location),
+            bucket=bucket,
+            key=key,
+            size=size,
+            # Some stores (Cloudflare R2) want all parts but the last to be equally long.
+            part_size=self.transfer.part_size(size),
+            client=client,
+        )
 
     def _key(self, location: Location) -> str:
         if "?versionId=" in location.path:
@@ -228,127 +261,6 @@ class S3Store(Store):
         return own(message, where=str(location), hint=hint)
 
 
-class S3StagedFile(StagedFile):
-    """An object on its way: one request if it is small, else a multipart upload.
-
-    The parts of a multipart upload are invisible until it is completed. A small
-    object waits in memory.
-    """
-
-    def __init__(
-        self,
-        s3: _S3FileSystem,
-        bucket: str,
-        key: str,
-        size: int,
-        transfer: TransferSettings,
-        *,
-        condition: Mapping[str, str],
-    ) -> None:
-        self._s3 = s3
-        self.writer = new_writer()
-        self._metadata = {WRITER: self.writer}
-        self._condition = condition
-        self._address = {"Bucket": bucket, "Key": key}
-        # Some stores (Cloudflare R2) want all parts but the last to be equally long.
-        self._part_size = transfer.part_size(size)
-        self._retry = transfer.retry
-        # Twice: a request that is being sent was measured to hold its part once more.
-        self._parallel = transfer.parts_at_once(2 * self._part_size, besides=0)
-        self._multipart = size > self._part_size
-        self._buffer = io.BytesIO()
-        self._upload_id: str | None = None
-        self._parts: list[Future[dict[str, Any]]] = []
-        self._flying: deque[Future[dict[str, Any]]] = deque()
-
-    def write(self, data: bytes | memoryview) -> None:
-        view = memoryview(data)
-        while self._multipart and self._buffer.tell() + len(view) >= self._part_size:
-            missing = self._part_size - self._buffer.tell()
-            self._buffer.write(view[:missing])
-            view = view[missing:]
-            self._send(self._take())
-        self._buffer.write(view)
-
-    def commit(self) -> CommittedFile:
-        if self._upload_id is None:
-            data = self._buffer.getvalue()
-            done = self._s3.call_s3(
-                "put_object",
-                Body=data,
-                Metadata=self._metadata,
-                timeout=self._retry.give_up_after(len(data)),
-                **self._address,
-                **self._condition,
-            )
-            self._take()
-            return CommittedFile(version=_version(done), etag=strong_etag(done.get("ETag")))
-        if self._buffer.tell():
-            self._send(self._take())
-        parts = [future.result() for future in self._parts]
-        done = self._s3.call_s3(
-            "complete_multipart_upload",
-            UploadId=self._upload_id,
-            MultipartUpload={"Parts": parts},
-            timeout=_COMPLETION_SECONDS,
-            **self._address,
-            **self._condition,
-        )
-        self._upload_id = None
-        return CommittedFile(version=_version(done), etag=strong_etag(done.get("ETag")))
-
-    def discard(self) -> None:
-        self._take()
-        for part in self._flying:  # one that arrived after the abort would stay
-            part.cancel()
-        wait(self._flying, _CLEANING_SECONDS)
-        self._flying.clear()
-        if self._upload_id is not None:
-            upload_id, self._upload_id = self._upload_id, None
-            with suppress(FileNotFoundError):  # NoSuchUpload: it is gone already
-                self._s3.call_s3(
-                    "abort_multipart_upload",
-                    UploadId=upload_id,
-                    timeout=_CLEANING_SECONDS,
-                    **self._address,
-                )
-
-    def _take(self) -> bytes:
-        """Empty the buffer. What it held is not copied."""
-        buffer, self._buffer = self._buffer, io.BytesIO()
-        return buffer.getvalue()
-
-    def _send(self, part: bytes) -> None:
-        if self._upload_id is None:
-            begun = self._s3.call_s3(
-                "create_multipart_upload",
-                Metadata=self._metadata,
-                timeout=self._retry.timeout,
-                **self._address,
-            )
-            self._upload_id = begun["UploadId"]
-        if len(self._flying) == self._parallel:
-            self._flying.popleft().result()
-        # In the client's own loop, where it can be called off.
-        future = asyncio.run_coroutine_threadsafe(
-            self._send_part(self._upload_id, len(self._parts) + 1, part), self._s3.loop
-        )
-        self._parts.append(future)
-        self._flying.append(future)
-
-    async def _send_part(self, upload_id: str, number: int, part: bytes) -> dict[str, Any]:
-        done = await asyncio.wait_for(
-            self._s3._call_s3(  # noqa: SLF001 - the coroutine
-                "upload_part", UploadId=upload_id, PartNumber=number, Body=part, **self._address
-            ),
-            self._retry.give_up_after(len(part)),
-        )
-        # A store that made a checksum for the part wants it back on completion.
-        sums = {name: value for name, value in done.items() if name.startswith("Checksum")}
-        sums.pop("ChecksumType", None)
-        return {"PartNumber": number, "ETag": done["ETag"], **sums}
-
-
 async def _whole(
     call: Coroutine[Any, Any, dict[str, Any]],
     seconds: float,
@@ -366,14 +278,10 @@ async def _whole(
 def _info(response: Mapping[str, Any]) -> ObjectInfo:
     return ObjectInfo(
         size=int(response.get("ContentRange", "").rpartition("/")[2] or response["ContentLength"]),
-        version=_version(response),
+        version=object_version(response),
         etag=strong_etag(response.get("ETag")),
         writer=response.get("Metadata", {}).get(WRITER),
     )
-
-
-def _version(response: Mapping[str, Any]) -> str | None:
-    return pinning_version(response.get("VersionId"))
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

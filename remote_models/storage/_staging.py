@@ -12,7 +12,15 @@ from dataclasses import dataclass
 
 from fsspec import AbstractFileSystem
 
-__all__ = ["WRITER", "CommittedFile", "SpooledStagedFile", "StagedFile", "new_writer", "refused"]
+__all__ = [
+    "WRITER",
+    "CommittedFile",
+    "SpooledStagedFile",
+    "StagedFile",
+    "StaleUploadError",
+    "new_writer",
+    "refused",
+]
 
 WRITER = "remote-models-writer"
 """Under which name stores keep the writer of an object, among the object's metadata."""
@@ -74,6 +82,14 @@ class StagedFile(ABC):
     @abstractmethod
     def discard(self) -> None:
         """Forget the bytes; nothing of them stays in the store. Does nothing twice."""
+
+
+class StaleUploadError(Exception):
+    """What a killed process has sent of a file are other bytes than those that come now.
+
+    Raised by ``write``: whoever stages the file discards it and begins again. Nobody else
+    sees it.
+    """
 
 
 class SpooledStagedFile(StagedFile):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -16,6 +16,8 @@ from remote_models.storage._hedge import Hedge
 from remote_models.storage._location import Location
 from remote_models.storage._settings import TransferSettings
 from remote_models.storage._staging import SpooledStagedFile, StagedFile
+from remote_models.storage._upload_journal import UploadJournal
+from remote_models.storage._uploads import UnfinishedUpload
 
 __all__ = ["Buffer", "ObjectInfo", "Store", "absence_as_such", "check_size"]
 
@@ -86,6 +88,7 @@ class Store:
             not tried.
         transfer: How much a transfer to or from this store may take.
         hedge: Asks a second time for what is late; nobody does for what is near.
+        journal: Where uploads are written down, for the process that follows a killed one.
     """
 
     credential_errors: ClassVar[tuple[type[Exception], ...]] = ()
@@ -97,6 +100,8 @@ class Store:
     refuses: bool | None = None
 
     hedge: Hedge | None = None
+
+    journal = UploadJournal()
 
     def __init__(self, filesystem: AbstractFileSystem) -> None:
         self._filesystem = filesystem
@@ -228,6 +233,31 @@ class Store:
             return if_match is not None and found.etag == if_match
 
         return SpooledStagedFile(self._filesystem, self._key(location), may_write=may_write)
+
+    def resume(self, location: Location, size: int, client: str) -> StagedFile | None:
+        """Go on with an upload that a dead process of this machine has begun through ``client``.
+
+        ``None`` if there is none, or nothing can be gone on with here.
+        """
+        return None
+
+    def uploads(self, location: Location) -> Sequence[UnfinishedUpload]:
+        """Return the uploads in parts that were begun at or below ``location``, by anybody.
+
+        Only S3 lists them. Those of GCS end by themselves after a week ("Resumable
+        uploads", section "Session URIs").
+
+        Raises:
+            MissingDependencyError: the store's client cannot list them.
+        """
+        return ()
+
+    def upload_size(self, upload: UnfinishedUpload) -> int:
+        """Return how many bytes of an upload the store has; 0 if it is gone."""
+        return 0
+
+    def abort(self, upload: UnfinishedUpload) -> None:
+        """Drop an upload with all its bytes; that it is gone already is no error."""
 
     def make_directory(self, location: Location) -> bool:
         """Make a folder where the store has folders, and say whether it is new.

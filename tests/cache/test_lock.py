@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from remote_models.cache._lock import Lock, hold, remove_abandoned, try_lock
+from remote_models._file_lock import Lock, hold, remove_abandoned, try_lock
 
 
 def test_one_at_a_time(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_a_lock_without_a_name_is_none(tmp_path: Path, monkeypatch: pytest.Monke
             path.unlink()
         return try_lock(descriptor)
 
-    monkeypatch.setattr("remote_models.cache._lock.try_lock", delete_first)
+    monkeypatch.setattr("remote_models._file_lock.try_lock", delete_first)
     with hold(path, 60) as is_held:
         assert is_held
         assert path.exists()

@@ -17,8 +17,8 @@ from weights.counting_proxy import CountingProxy, counting_proxy
 import remote_models as rm
 from cache import child, kill_child
 from cache.models import StoredModel, cache_in, content_of, load, names_in, put_model
+from remote_models._file_lock import remove_abandoned
 from remote_models.cache import Cache
-from remote_models.cache._lock import remove_abandoned
 from remote_models.storage import Location
 from remote_models.testing import Emulator
 

@@ -22,7 +22,7 @@ from remote_models.storage import (
 from remote_models.storage._local import LocalStagedFile
 from remote_models.storage._obstore_staging import StagedElsewhere
 from remote_models.storage._retry import RetryPolicy
-from remote_models.storage._s3 import S3StagedFile
+from remote_models.storage._s3_staging import S3StagedFile
 
 
 class Killed(BaseException):

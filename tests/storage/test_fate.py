@@ -127,10 +127,13 @@ def test_what_was_to_be_replaced_is_gone(memory_base: Location) -> None:
         commit(store, memory_base.join("object"), condition="match")
 
 
-def test_what_is_ours_and_cut_off_is_not_committed(memory_base: Location) -> None:
+@pytest.mark.parametrize("if_absent", [False, True])
+def test_what_is_ours_and_cut_off_is_neither_committed_nor_anothers(
+    memory_base: Location, *, if_absent: bool
+) -> None:
     store = Answering(memory_base, StorageError("not what was sent"), CUT)
     location = memory_base.join("object")
-    with Publication(store) as publication:
+    with Publication(store, if_absent=if_absent) as publication:
         publication.stage(location, 4, [b"data"])
         publication._staged[0] = publication._staged[0]._replace(size=5)
         with pytest.raises(StorageError, match="not what was sent"):

@@ -25,7 +25,8 @@ from remote_models.errors import (
     StoreUnavailableError,
 )
 from remote_models.storage import Location
-from remote_models.storage._gcs import GCSStagedFile, GCSStore
+from remote_models.storage._gcs import GCSStore
+from remote_models.storage._gcs_staging import GCSStagedFile
 from remote_models.storage._staging import CommittedFile, StagedFile
 
 CHUNK = 8 * 1024 * 1024

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import fsspec
 import pytest
-from blind_spots import WHOLE_VERSIONS, blind
+from blind_spots import blind
 from fsspec.config import conf
 from obstore import exceptions as obstore_exceptions
 
@@ -61,7 +61,7 @@ class TestWithoutS3fs(conformance.TestSeaweedFS):
     def store(self, base: Location) -> Store:
         settings = read_settings(base, os.environ, insist=True)
         assert isinstance(settings, S3Settings)
-        return ObstoreStore(settings, lambda: None)
+        return ObstoreStore(settings, lambda _config: None)
 
     def test_nothing_waits_on_the_disk(
         self, store: Store, base: Location, monkeypatch: pytest.MonkeyPatch
@@ -107,7 +107,7 @@ class TestWithoutS3fs(conformance.TestSeaweedFS):
 class TestVersions(conformance.TestVersions):
     client: ClassVar[str] = "obstore"
 
-    @pytest.fixture(params=["seaweed", "moto", blind("ministack", WHOLE_VERSIONS)])
+    @pytest.fixture(params=["seaweed", "moto", blind("ministack", conformance.WHOLE_VERSIONS)])
     def versioned_base(self, request: pytest.FixtureRequest, buckets: Any) -> Location:
         base: Location = buckets.prefix(request.getfixturevalue(request.param), versioning=True)
         return base
@@ -480,7 +480,7 @@ def test_addressing(endpoint: str | None, bucket: str, *, path_style: bool, virt
 
 def translated(kind: type[Exception], text: str, *, source: Any = "given") -> Exception | None:
     made = S3Settings(region="r", endpoint=None, source=source, credentials=None, path_style=False)
-    return ObstoreStore(made, lambda: None)._translate(kind(text), S3)
+    return ObstoreStore(made, lambda _config: None)._translate(kind(text), S3)
 
 
 def answer(code: str) -> str:

@@ -19,7 +19,8 @@ PACKAGE = "remote_models"
 
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({
-        "_checksum", "_fields", "_file_entry", "_size", "_strict_json", "_tensor_table", "_version",
+        "_cache_settings", "_checksum", "_fields", "_file_entry", "_file_lock", "_private_folder",
+        "_size", "_strict_json", "_tensor_table", "_version",
         "digest", "documents", "errors", "manifest", "signing", "tensor_hashing", "tensors",
     }),
     frozenset({"cache", "storage"}),
@@ -32,6 +33,7 @@ FLOORS: tuple[frozenset[str], ...] = (
 """The rooms of each floor, as in the design; a private room is a part of its neighbour."""
 
 NEIGHBOURS: Mapping[str, frozenset[str]] = {
+    "_cache_settings": frozenset({"_size"}),
     "_checksum": frozenset({"_fields", "_strict_json", "digest", "errors"}),
     "_fields": frozenset({"errors"}),
     "_file_entry": frozenset({"_fields", "digest"}),
@@ -71,19 +73,19 @@ ONLY_HERE: Mapping[str, frozenset[str]] = {
     "tf_keras": frozenset({"frameworks", "callbacks", "serving"}),
     "h5py": frozenset({"formats", "frameworks._h5_optimizer"}),
     "zipfile": frozenset({"formats", "_api._export"}),
-    "botocore": frozenset({"storage._s3", "testing"}),
+    "botocore": frozenset({"storage._s3", "storage._s3_uploads", "testing"}),
     "boto3": frozenset({"testing"}),
     "cryptography": frozenset({"signing"}),
     "s3fs": frozenset({"storage._s3", "testing"}),
-    "gcsfs": frozenset({"storage._gcs", "testing"}),
-    "google": frozenset({"storage._gcs", "formats._protos", "testing"}),
+    "gcsfs": frozenset({"storage._gcs", "storage._gcs_uploads", "testing"}),
+    "google": frozenset({"storage._gcs", "storage._gcs_uploads", "formats._protos", "testing"}),
     "fsspec": frozenset({"storage", "testing"}),
     "obstore": frozenset(
         {"storage._obstore", "storage._obstore_errors", "storage._obstore_staging"}
     ),
     "pickle": frozenset(),
-    "platformdirs": frozenset({"cache._settings"}),
-    "requests": frozenset({"storage._gcs"}),
+    "platformdirs": frozenset({"_cache_settings"}),
+    "requests": frozenset({"storage._gcs", "storage._gcs_uploads"}),
 }
 """Foreign packages, and the rooms or modules that alone may import them.
 
