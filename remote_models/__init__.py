@@ -28,7 +28,12 @@ from remote_models._version import __version__
 from remote_models.frameworks import InferenceOnlyWarning
 from remote_models.manifest import FileEntry, Manifest
 from remote_models.remote_model import FileMismatch, RemoteModel, VerifyReport
-from remote_models.storage import TransferProgress, TransferSettings, UnconditionalStoreWarning
+from remote_models.storage import (
+    RetryPolicy,
+    TransferProgress,
+    TransferSettings,
+    UnconditionalStoreWarning,
+)
 
 if TYPE_CHECKING:
     from remote_models._api._export import export_weights
@@ -59,6 +64,7 @@ __all__ = [
     "ModelListing",
     "RemoteModel",
     "RemoteTensor",
+    "RetryPolicy",
     "TransferProgress",
     "TransferSettings",
     "UnconditionalStoreWarning",

@@ -13,7 +13,9 @@ from typing import NoReturn
 import pytest
 from _pytest.mark import ParameterSet
 
-__all__ = ["blind", "skip_blind_spot", "summary"]
+__all__ = ["WHOLE_VERSIONS", "blind", "skip_blind_spot", "summary"]
+
+WHOLE_VERSIONS = "ministack answers with the whole of a version, whatever the range"
 
 _MARK = "blind spot: "
 

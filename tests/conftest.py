@@ -18,10 +18,10 @@ os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
 os.environ["NO_GCE_CHECK"] = "true"
 
 import pytest
-from blind_spots import summary
+from blind_spots import WHOLE_VERSIONS, blind, summary
 from fsspec.implementations.memory import MemoryFileSystem
 
-from remote_models.storage import Location
+from remote_models.storage import Location, open_store
 from remote_models.testing import (
     Emulator,
     fake_gcs_server,
@@ -162,6 +162,16 @@ def gcs_base(fake_gcs: Emulator, buckets: Buckets) -> Location:
     return buckets.prefix(fake_gcs)
 
 
+@pytest.fixture
+def cloud_base(request: pytest.FixtureRequest) -> Iterator[Location]:
+    """An empty prefix of a bucket of AWS or Google, which the environment names and pays for."""
+    base = Location.parse(f"{os.environ[request.param]}/test-{secrets.token_hex(8)}")
+    yield base
+    store = open_store(base)
+    for path in store.list(base):
+        store.delete(base.join(path))
+
+
 @pytest.fixture(params=STORES)
 def base(request: pytest.FixtureRequest) -> Location:
     """An empty folder or prefix, in each of the four stores in turn."""
@@ -169,7 +179,7 @@ def base(request: pytest.FixtureRequest) -> Location:
     return location
 
 
-@pytest.fixture(params=["seaweed", "moto", "ministack", "fake_gcs"])
+@pytest.fixture(params=["seaweed", "moto", blind("ministack", WHOLE_VERSIONS), "fake_gcs"])
 def versioned_base(request: pytest.FixtureRequest, buckets: Buckets) -> Location:
     """An empty prefix whose bucket keeps what is overwritten, on each server in turn."""
     return buckets.prefix(request.getfixturevalue(request.param), versioning=True)

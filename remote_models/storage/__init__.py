@@ -8,6 +8,7 @@ from remote_models.storage._publication import Publication
 from remote_models.storage._ranges import PinnedFile, read_ranges
 from remote_models.storage._reader import open_reader
 from remote_models.storage._registry import open_store
+from remote_models.storage._retry import RetryPolicy
 from remote_models.storage._settings import TransferSettings
 from remote_models.storage._staging import CommittedFile, StagedFile
 from remote_models.storage._store import Buffer, ObjectInfo, Store
@@ -24,6 +25,7 @@ __all__ = [
     "ProgressMeter",
     "Publication",
     "Request",
+    "RetryPolicy",
     "StagedFile",
     "Store",
     "TransferProgress",

@@ -5,17 +5,19 @@ from __future__ import annotations
 import io
 import json
 import secrets
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, wait
 from typing import Any, Protocol
 from urllib.parse import quote
 
 from remote_models.errors import StorageError
 from remote_models.storage._gcs_uploads import (
     CHUNK,
+    CLEANING_SECONDS,
     GCSObject,
     GCSUpload,
     GCSUploads,
 )
+from remote_models.storage._hedge import begin
 from remote_models.storage._retry import RetryPolicy
 from remote_models.storage._staging import (
     WRITER,
@@ -81,7 +83,6 @@ class GCSStagedFile(StagedFile):
         self._buffer = bytearray()
         self._uploads = GCSUploads(gcs, journal or UploadJournal(), self._retry.timeout)
         self._upload: GCSUpload | None = None
-        self._sender: ThreadPoolExecutor | None = None
         self._sending: Future[bytes] | None = None
 
     def write(self, data: bytes | memoryview) -> None:
@@ -98,7 +99,7 @@ class GCSStagedFile(StagedFile):
             self._upload.check(self._buffer, self._sent)
 
     def commit(self) -> CommittedFile:
-        if self._sender is None:
+        if self._sending is None:
             made = self._insert()
             self._buffer.clear()
         else:
@@ -106,13 +107,13 @@ class GCSStagedFile(StagedFile):
             made = json.loads(self._answer())
             self._end()
             self._check_kept(f"bytes=0-{int(made['size']) - 1}", self._size)
-            self._close_sender()
         generation: str | None = made.get("generation")
         return CommittedFile(version=generation, etag=generation)
 
     def discard(self) -> None:
         self._buffer.clear()
-        self._close_sender()
+        if self._sending is not None:
+            wait([self._sending], CLEANING_SECONDS)
         if self._upload is not None:
             self._uploads.cancel(self._upload.session)
             self._end()
@@ -139,14 +140,14 @@ class GCSStagedFile(StagedFile):
     def _send(self) -> None:
         """Send what has been written once the chunk before it is there."""
         chunk, self._buffer = bytes(self._buffer), bytearray()
-        if self._sender is None:
+        if self._sending is None:
             self._upload = self._begin(chunk)
-            self._sender = ThreadPoolExecutor(1, thread_name_prefix="remote_models")
         else:
             self._answer()
         assert self._upload is not None
-        self._upload.check(chunk, self._sent)
-        self._sending = self._sender.submit(self._send_chunk, self._upload, chunk, self._sent)
+        upload, start = self._upload, self._sent
+        upload.check(chunk, start)
+        self._sending = begin(lambda: self._send_chunk(upload, chunk, start))
         self._sent += len(chunk)
 
     def _begin(self, chunk: bytes) -> GCSUpload:
@@ -211,10 +212,6 @@ class GCSStagedFile(StagedFile):
                 found=kept,
                 hint="Save again",
             )
-
-    def _close_sender(self) -> None:
-        if self._sender is not None:
-            self._sender.shutdown(wait=True, cancel_futures=True)
 
     @property
     def _upload_url(self) -> str:

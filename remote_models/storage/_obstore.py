@@ -27,6 +27,7 @@ from remote_models.errors import (
 )
 from remote_models.storage._answer import check_range, check_whole
 from remote_models.storage._errors import replaced, translate
+from remote_models.storage._hedge import answer_within
 from remote_models.storage._location import Location
 from remote_models.storage._obstore_errors import code_of, row_of
 from remote_models.storage._obstore_settings import S3Settings
@@ -133,7 +134,8 @@ class ObstoreStore(Store):
             options: GetOptions = {"head": True}
             if version is not None:
                 options["version"] = version
-            return _info(client.get(key, options=options))
+            patience = self.transfer.retry.timeout
+            return answer_within(patience, lambda: _info(client.get(key, options=options)))
 
     def list(self, location: Location) -> Mapping[str, ObjectInfo]:
         def find(client: Client, folder: str) -> Iterable[ObjectMeta]:

@@ -46,7 +46,10 @@ _BY_TYPE: tuple[tuple[type[Exception], Row], ...] = (
     ),
     (InvalidPathError, (ArgumentError, "not a name that obstore takes", None)),
     # An answer with a code is dealt with before; this is none, or a proxy's.
-    (GenericError, (StoreUnavailableError, "the store cannot be reached", ENDPOINT_HINT)),
+    (
+        GenericError,
+        (StoreUnavailableError, "the store cannot be reached, or answers nonsense", ENDPOINT_HINT),
+    ),
     (BaseError, (StorageError, "the request failed", None)),
     # What obstore says of paths that cannot be parsed.
     (ValueError, (ArgumentError, "not a name that obstore takes", None)),

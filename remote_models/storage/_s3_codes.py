@@ -11,6 +11,7 @@ from remote_models.errors import (
     CredentialsError,
     ModelNotFoundError,
     RemoteModelsError,
+    StorageError,
     StoreUnavailableError,
 )
 
@@ -51,12 +52,21 @@ BY_CODE: Mapping[str, Row] = {
         BucketNotFoundError, "the bucket does not exist", "Make it first, or check the endpoint"
     ),
     **dict.fromkeys(
-        ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "AuthFailure"),
+        ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "AuthFailure",
+         "InvalidClientTokenId", "UnrecognizedClientException", "NotSignedUp"),
         (CredentialsError, "the store does not accept these credentials", CREDENTIALS_HINT),
     ),
     **dict.fromkeys(
-        ("ExpiredToken", "TokenRefreshRequired", "RequestExpired"),
+        ("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"),
         (CredentialsError, "the credentials have expired", "Get new ones and try again"),
+    ),
+    "RequestTimeTooSkewed": (
+        CredentialsError, "the clock of this machine is too far from the store's", "Set it right"
+    ),
+    # All that HEAD is told, whose answers have no body.
+    "400": (
+        StorageError, "the store answered 400",
+        "It says so of expired and of malformed credentials, and of a bucket in another region",
     ),
     **dict.fromkeys(
         ("AccessDenied", "403", "AllAccessDisabled", "AccountProblem"),
@@ -67,7 +77,10 @@ BY_CODE: Mapping[str, Row] = {
         CONFLICT,
     ),
     **dict.fromkeys(
-        ("SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "500", "502", "503"),
+        ("SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "TooManyRequests",
+         "TooManyRequestsException", "Throttling", "ThrottlingException", "RequestLimitExceeded",
+         "BandwidthLimitExceeded", "OperationAborted", "BadGateway", "GatewayTimeout",
+         "408", "429", "500", "502", "503", "504"),
         (StoreUnavailableError, "the store keeps failing", "Try again later"),
     ),
 }  # fmt: skip

@@ -24,6 +24,10 @@ _CONCURRENCY = "REMOTE_MODELS_MAX_CONCURRENCY"
 
 _BUDGET = "REMOTE_MODELS_MEMORY_BUDGET"
 
+_ATTEMPTS = "REMOTE_MODELS_ATTEMPTS"
+
+_TIMEOUT = "REMOTE_MODELS_TIMEOUT"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TransferSettings:
@@ -89,14 +93,18 @@ class TransferSettings:
         """Return the defaults, or what the environment says instead.
 
         ``REMOTE_MODELS_MAX_CONCURRENCY`` is a number, ``REMOTE_MODELS_MEMORY_BUDGET`` a
-        number of bytes, also as in ``128MiB`` or ``1GB``.
+        number of bytes, also as in ``128MiB`` or ``1GB``; ``REMOTE_MODELS_ATTEMPTS`` is
+        how often to ask in all, ``REMOTE_MODELS_TIMEOUT`` after how many seconds to give up.
 
         Raises:
             ArgumentError: a variable holds something else.
         """
         budget = environ.get(_BUDGET)
         concurrency = environ.get(_CONCURRENCY)
+        attempts = environ.get(_ATTEMPTS)
+        timeout = environ.get(_TIMEOUT)
         defaults = cls()
+        retry = defaults.retry
         return cls(
             max_concurrency=_parse(concurrency, _CONCURRENCY, int)
             if concurrency
@@ -104,6 +112,10 @@ class TransferSettings:
             memory_budget=_parse(budget, _BUDGET, lambda text: parse_size(text, _BUDGET))
             if budget
             else defaults.memory_budget,
+            retry=RetryPolicy(
+                attempts=_parse(attempts, _ATTEMPTS, int) if attempts else retry.attempts,
+                timeout=_parse(timeout, _TIMEOUT, int) if timeout else retry.timeout,
+            ),
         )
 
 

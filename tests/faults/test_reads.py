@@ -9,8 +9,7 @@ from storage.test_conformance import publish
 from weights.counting_proxy import Disturbance
 
 from faults.servers import Disturbed
-from remote_models.storage import TransferSettings, open_store, read_all, read_chunks
-from remote_models.storage._retry import RetryPolicy
+from remote_models.storage import RetryPolicy, TransferSettings, open_store, read_all, read_chunks
 
 DATA = bytes(number * 7 % 251 for number in range(1000))
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import fsspec
 import pytest
-from blind_spots import blind
+from blind_spots import WHOLE_VERSIONS, blind
 from fsspec.config import conf
 from obstore import exceptions as obstore_exceptions
 
@@ -107,7 +107,7 @@ class TestWithoutS3fs(conformance.TestSeaweedFS):
 class TestVersions(conformance.TestVersions):
     client: ClassVar[str] = "obstore"
 
-    @pytest.fixture(params=["seaweed", "moto", blind("ministack", conformance.WHOLE_VERSIONS)])
+    @pytest.fixture(params=["seaweed", "moto", blind("ministack", WHOLE_VERSIONS)])
     def versioned_base(self, request: pytest.FixtureRequest, buckets: Any) -> Location:
         base: Location = buckets.prefix(request.getfixturevalue(request.param), versioning=True)
         return base

@@ -17,7 +17,7 @@ from weights.artifacts import write_weights
 
 import remote_models as rm
 from remote_models.errors import ArgumentError
-from remote_models.storage import Location, Store, TransferSettings, open_store
+from remote_models.storage import Location, RetryPolicy, Store, TransferSettings, open_store
 
 MIB = 1024 * 1024
 
@@ -54,8 +54,31 @@ def test_environment(text: str, size: int) -> None:
     assert TransferSettings.from_environment({}) == TransferSettings()
 
 
+def test_environment_of_patience() -> None:
+    environ = {"REMOTE_MODELS_ATTEMPTS": "8", "REMOTE_MODELS_TIMEOUT": "300"}
+    expected = TransferSettings(retry=RetryPolicy(attempts=8, timeout=300))
+    assert TransferSettings.from_environment(environ) == expected
+
+
+@given(st.integers(0, 1 << 40), st.integers(0, 1 << 40))
+def test_more_bytes_are_waited_for_longer(one: int, other: int) -> None:
+    policy = RetryPolicy()
+    less, more = sorted((one, other))
+    for patience in (policy.late_after, policy.give_up_after):
+        assert patience(less) <= patience(more)
+    assert policy.late_after(more) < policy.give_up_after(more)
+    assert policy.give_up_after(MIB) == policy.timeout
+
+
+@pytest.mark.parametrize("name", ["attempts", "late", "timeout", "slowest"])
+@pytest.mark.parametrize("value", [0, -1, True, "4", float("nan")])
+def test_nonsense_in_a_policy_is_named(name: str, value: Any) -> None:
+    with pytest.raises(ArgumentError, match=rf"RetryPolicy\.{name}"):
+        RetryPolicy(**{name: value})
+
+
 @pytest.mark.parametrize("text", ["0", "-1", "many", "1.5.GB", "GB"])
-@pytest.mark.parametrize("name", ["MEMORY_BUDGET", "MAX_CONCURRENCY"])
+@pytest.mark.parametrize("name", ["MEMORY_BUDGET", "MAX_CONCURRENCY", "ATTEMPTS", "TIMEOUT"])
 def test_nonsense_in_the_environment_is_named(name: str, text: str) -> None:
     with pytest.raises(ArgumentError, match=f"REMOTE_MODELS_{name}.*positive") as error:
         TransferSettings.from_environment({f"REMOTE_MODELS_{name}": text})

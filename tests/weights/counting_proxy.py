@@ -93,12 +93,15 @@ class CountingProxy:
             done it and nobody has been told yet.
         strips: Names of headers, in lower case, that do not get through to the server.
         under_way: How many requests are with the server.
+        admits: Whether a request with this ``Authorization`` is heard; others are told that
+            their token has expired.
         whole: Returns the whole object at a path, for ``Disturbance.WHOLE``.
         latency: Seconds before each answer.
         ended: Set when the proxy stops: no answer is held back any longer.
     """
 
     def __init__(self, upstream: str) -> None:
+        self.admits: Callable[[str], bool] = lambda _authorization: True
         self.whole: Callable[[str], bytes] = _unknown
         self.latency = 0.0
         self.ended = threading.Event()
@@ -215,6 +218,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(403, "Forbidden", _DENIED)
             return
         disturbance = proxy.disturbs(self.command, self.headers.get("Range"))
+        if not proxy.admits(self.headers.get("Authorization", "")):
+            disturbance = Disturbance.EXPIRED
         proxy.ended.wait(proxy.latency)
         if disturbance in _REFUSALS:
             status, reason, code = _REFUSALS[disturbance]
