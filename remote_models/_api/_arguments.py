@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from remote_models.errors import ArgumentError
 from remote_models.formats import Format
 from remote_models.storage import Location, ProgressCallback
 
-__all__ = ["URL", "Progress", "StorageOptions", "model_format", "weights_format"]
+__all__ = ["URL", "Progress", "StorageOptions", "local_path", "model_format", "weights_format"]
 
 URL = str | os.PathLike[str]
 StorageOptions = Mapping[str, Any]
@@ -42,6 +42,25 @@ _FOREIGN_SUFFIXES = {
     ".safetensors", ".tar", ".tflite", ".txt", ".zip",
 }  # fmt: skip
 """Names that promise a file of another kind, where a directory would come."""
+
+
+def local_path(path: str | os.PathLike[str], *, where: str, hint: str) -> Path:
+    """Return a path on this machine, which may be given as ``file://``.
+
+    Args:
+        path: What the caller has given.
+        where: As which argument.
+        hint: What to do with a URL instead.
+
+    Raises:
+        ArgumentError: it leads elsewhere, or is no path.
+    """
+    location = Location.parse(path)
+    if not location.is_local:
+        raise ArgumentError(
+            "this must be a path on this machine", where=where, found=str(location), hint=hint
+        )
+    return Path(location.path if "://" in os.fspath(path) else path)
 
 
 def model_format(location: Location, save_format: str | None) -> Format:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from remote_models._api._arguments import URL, Progress, StorageOptions
+from remote_models._api._arguments import URL, Progress, StorageOptions, local_path
 from remote_models._api._caching import cache_for
 from remote_models._api._keys import Key, read_public_key
 from remote_models._api._local_copy import (
@@ -161,7 +161,9 @@ def pull_model(
             signature by ``public_key`` vouches for the manifest.
         StorageError: the store refused or failed.
     """
-    target = Path(directory)
+    target = local_path(
+        directory, where="directory", hint="Pull it here first, then push it where it is to go"
+    )
     require_folder_around(target)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ArgumentError(
@@ -248,7 +250,9 @@ def push_model(
         StorageError: the store refused or failed.
     """
     location = Location.parse(url, storage_options)
-    source = _open_local(Path(path))
+    source = _open_local(
+        local_path(path, where="path", hint="Pull it here first, then push it where it is to go")
+    )
     with temporary_directory() as folder:
         source.download(folder)
         what = source.recognise(folder)

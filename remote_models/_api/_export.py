@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from remote_models._api._arguments import local_path
 from remote_models._api._local_copy import require_folder_around, temporary_directory
 from remote_models.errors import ArgumentError, FormatError
 from remote_models.formats.indexing import OBJECT_GRAPH
@@ -68,7 +69,7 @@ def export_weights(
         IntegrityError: the bytes are not those that the manifest vouches for.
         StorageError: the store refused or failed.
     """
-    target = Path(path)
+    target = local_path(path, where="path", hint="Write it here first, then upload it")
     writers = {".safetensors": _write_safetensors, ".npz": _write_npz}
     if target.suffix not in writers:
         raise ArgumentError(

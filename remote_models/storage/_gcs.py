@@ -171,7 +171,8 @@ class GCSStore(Store):
         if row is None:
             return translate(error, location)
         own, message, hint = row
-        return own(message, where=str(location), hint=hint)
+        where = location.bucket if own is BucketNotFoundError else location
+        return own(message, where=str(where), hint=hint)
 
     def _row(self, error: Exception, location: Location) -> _Row | None:
         if isinstance(error, HttpError):

@@ -100,6 +100,11 @@ class Location:
         return self.protocol in _BUCKETS and "/" not in self.path
 
     @property
+    def bucket(self) -> Location:
+        """The bucket that this place is in."""
+        return replace(self, path=self.path.partition("/")[0])
+
+    @property
     def is_local(self) -> bool:
         """Whether this is a path of this machine's own file system."""
         return self.protocol == "file"

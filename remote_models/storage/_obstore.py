@@ -21,6 +21,7 @@ from obstore.store import S3Store as Client
 
 from remote_models.errors import (
     ArgumentError,
+    BucketNotFoundError,
     CredentialsError,
     MissingDependencyError,
     StorageError,
@@ -337,7 +338,8 @@ class ObstoreStore(Store):
         if row is None:
             return translate(error, location)
         own, message, hint = row
-        return own(message, where=str(location), hint=hint)
+        where = location.bucket if own is BucketNotFoundError else location
+        return own(message, where=str(where), hint=hint)
 
 
 def _info(answer: GetResult) -> ObjectInfo:

@@ -24,6 +24,7 @@ from fsspec.config import conf
 
 from remote_models.errors import (
     ArgumentError,
+    BucketNotFoundError,
     CredentialsError,
     StoreUnavailableError,
 )
@@ -258,7 +259,8 @@ class S3Store(Store):
         if row is None:
             return translate(error, location)
         own, message, hint = row
-        return own(message, where=str(location), hint=hint)
+        where = location.bucket if own is BucketNotFoundError else location
+        return own(message, where=str(where), found=_refused_name(error), hint=hint)
 
 
 async def _whole(
@@ -297,6 +299,11 @@ def _code(error: Exception) -> str | None:
             code: str = link.response.get("Error", {}).get("Code", "")
             return code
     return None
+
+
+def _refused_name(error: Exception) -> str | None:
+    """Return what Python says of an argument that nobody knows: the name, and no value."""
+    return next((str(link) for link in _chain(error) if isinstance(link, TypeError)), None)
 
 
 def _row_by_type(error: Exception) -> Row | None:

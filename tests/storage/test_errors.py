@@ -281,6 +281,34 @@ def test_bad_options(url: str, options: Mapping[str, Any]) -> None:
     assert caught.value.where
 
 
+@auto_too
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"kye": "SECRET"}, {"endpoint_ur": "SECRET"}, {"client_kwargs": {"regio": "SECRET"}},
+        {"config_kwargs": {"read_timout": "SECRET"}},
+    ],
+)  # fmt: skip
+def test_a_mistyped_option_is_named_without_its_value(options: Mapping[str, Any]) -> None:
+    ((name, value),) = options.items()
+    mistyped = next(iter(value)) if isinstance(value, dict) else name
+    with pytest.raises(ArgumentError, match=f"'{mistyped}'") as caught:
+        read(Location.parse("s3://bucket/key", {**S3_OPTIONS, **options}))
+    assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize("base_fixture", ["s3_base", "gcs_base"])
+@both_clients
+def test_a_missing_bucket_is_named(
+    request: pytest.FixtureRequest, client: str, base_fixture: str
+) -> None:
+    base: Location = request.getfixturevalue(base_fixture)
+    url = f"{base.protocol}://nobody-made-this-bucket"
+    with pytest.raises(BucketNotFoundError) as caught:
+        read(Location.parse(f"{url}/folder/object", base.storage_options))
+    assert caught.value.where == url
+
+
 def test_credentials_of_google_that_do_not_exist(
     fake_gcs: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

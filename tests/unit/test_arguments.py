@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 import remote_models as rm
-from remote_models._api._arguments import model_format
+from remote_models._api._arguments import local_path, model_format
 from remote_models.errors import ArgumentError
 from remote_models.formats import Format
 from remote_models.storage import Location
@@ -57,3 +58,21 @@ def test_arguments_of_wrong_types_are_named(where: str, options: dict[str, Any])
     with pytest.raises(ArgumentError) as error:
         rm.load_model("memory://nothing.keras", **options)
     assert error.value.where == where
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/model", "memory://model", Path("s3:/bucket/model")])
+def test_a_url_is_no_local_path(url: str | Path, tmp_path: Path) -> None:
+    for act in (
+        lambda: rm.pull_model(tmp_path, url),
+        lambda: rm.push_model(url, tmp_path / "copy"),
+        lambda: rm.export_weights(cast("rm.Weights", None), f"{url}.npz"),
+    ):
+        with pytest.raises(ArgumentError, match=r"path on this machine|URL that lost"):
+            act()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_local_path_may_be_a_url(tmp_path: Path) -> None:
+    path = local_path(f"file://{tmp_path}/model", where="path", hint="")
+    assert path == tmp_path / "model"
+    assert local_path("model", where="path", hint="") == Path("model")

@@ -19,6 +19,7 @@ class Recorder:
     """A store that writes down every request and holds nothing but what a listing names."""
 
     transfer = TransferSettings()
+    hedge = None
 
     def __init__(self, listed: dict[str, ObjectInfo]) -> None:
         self.asked: list[tuple[str, str]] = []
