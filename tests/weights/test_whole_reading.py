@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -16,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import remote_models as rm
+from remote_models._strict_json import canonical_json
 from remote_models.errors import IntegrityError, StoreUnavailableError
 from remote_models.manifest import FileEntry, Layout, Manifest, RelativePath, StoredManifest
 from remote_models.remote_model import WholeReading, _file_rests
@@ -27,7 +29,7 @@ from remote_models.tensors import Piece, Role, StoredTensor
 from remote_models.testing import Emulator
 from weights.artifacts import Array, flip, get, put, same, write_legacy, write_weights
 from weights.counting_proxy import CountingProxy
-from weights.published import FORMATS, publish
+from weights.published import FORMATS, copy_sample, publish, upload
 
 
 def read_all(remote: rm.RemoteModel, *, without: tuple[Role, ...] = ()) -> Mapping[str, Array]:
@@ -245,6 +247,41 @@ def test_tensors_are_checked_without_being_handed_out(
         remote.weights.check()
 
 
+def test_an_adopted_model_is_checked_as_well(
+    memory_base: Location, tmp_path: Path, each_format: str
+) -> None:
+    location = upload(copy_sample(each_format, tmp_path), memory_base)
+    manifest = rm.adopt_model(str(location))
+    assert manifest.schema == 2
+    remote = rm.open_model(str(location))
+    read_all(remote)
+    for path, size in remote.files.items():
+        if size:
+            flip(remote.file_location(path), size - 1)
+            with pytest.raises(IntegrityError):  # opened again, since it keeps what it has read
+                read_all(rm.open_model(str(location)))
+            flip(remote.file_location(path), size - 1)
+
+
+def test_a_file_that_stays_gets_the_digest_that_schema_1_had_not(
+    memory_base: Location, tmp_path: Path
+) -> None:
+    """Saved again over a manifest of schema 1, it does not travel, and is checked all over."""
+    location = publish("h5", memory_base, tmp_path)
+    where = location.with_suffix(".manifest.json")
+    document = json.loads(get(where))
+    del document["checksum"], document["files"][0]["rest_sha256"]
+    put(where, canonical_json({**document, "schema": 1}))
+    again = rm.push_model(copy_sample("h5", tmp_path), str(location))
+    assert again.schema == 2
+    assert again.files[0].etag == document["files"][0]["etag"]
+    remote = rm.open_model(str(location))
+    read_all(remote)
+    flip(location, 3)
+    with pytest.raises(IntegrityError, match="structure"):
+        read_all(remote)
+
+
 # Other versions, errors, and the end of the block
 
 
@@ -350,6 +387,4 @@ def test_a_load_needs_a_manifest(tmp_path: Path, make: Callable[[str], Path]) ->
 
 @pytest.fixture
 def make(tmp_path: Path) -> Callable[[str], Path]:
-    from weights.published import copy_sample
-
     return lambda name: copy_sample(name, tmp_path)
