@@ -140,6 +140,17 @@ def test_what_lies_around_tensors_costs_no_request(proxy: CountingProxy, many: L
     assert whole[1] <= remote.total_size + 1024
 
 
+def test_an_archive_is_two_requests(
+    proxy: CountingProxy, counted_base: Location, tmp_path: Path
+) -> None:
+    """The configuration, and all else with the tensors."""
+    location = publish("keras", counted_base, tmp_path)
+    remote = rm.open_model(str(location), storage_options=location.storage_options)
+    proxy.clear()
+    read_all(remote)
+    assert proxy.requests == 2
+
+
 def test_a_large_rest_is_read_at_the_end(
     memory_base: Location, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
