@@ -61,7 +61,9 @@ def run(client: str, models: int, keras: int) -> Tally:
     with store(client) as found:
         campaign = Campaign(found, rate=1, latency=0.025)
         tally = campaign.run(models)
-        keras_models(campaign, keras)
+        if keras:
+            keras_models(campaign, keras)
+        tally.requests = found.proxy.requests
     return tally
 
 

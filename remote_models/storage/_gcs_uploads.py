@@ -34,7 +34,7 @@ __all__ = ["CHUNK", "CLEANING_SECONDS", "GCSObject", "GCSUpload", "GCSUploads"]
 CHUNK = 8 * 1024 * 1024
 """Bytes per request of a resumable upload; must be a multiple of 256 KiB."""
 
-CLEANING_SECONDS = 15.0
+CLEANING_SECONDS = 10.0
 """For what is only tidied up, perhaps because the store hangs."""
 
 _CLIENT = "gcsfs"

@@ -41,7 +41,7 @@ _WAITING_PARTS = 2
 
 _LOOK_AGAIN_SECONDS = 0.1
 
-_CLEANING_SECONDS = 15.0
+_CLEANING_SECONDS = 10.0
 """How long to wait until an upload is aborted, perhaps because the store hangs."""
 
 

@@ -20,7 +20,7 @@ __all__ = ["S3FileSystem", "S3StagedFile", "object_version"]
 _COMPLETION_SECONDS = 600.0
 """For the completion of an upload, which may take S3 minutes (CompleteMultipartUpload)."""
 
-_CLEANING_SECONDS = 15.0
+_CLEANING_SECONDS = 10.0
 """For what is only tidied up, perhaps because the store hangs."""
 
 

@@ -41,7 +41,6 @@ ACTS: dict[str, Act] = {
     "a look": lambda store, location: store.head(location),
     "a small save": lambda store, location: publish(store, location, b"hello"),
     "a large save": lambda store, location: publish(store, location, b"x" * 9 * MIB),
-    "an exclusive save": lambda store, location: publish(store, location, b"hello", if_absent=True),
 }
 
 
