@@ -6,6 +6,7 @@ import errno
 import mmap
 import os
 import secrets
+import stat
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -58,12 +59,10 @@ class LocalStore(Store):
                     raise OSError(f"{links[0]!r} is a link to a folder, which is not followed")
                 for name in names:
                     path = os.path.join(folder, name)
-                    # A file may go between the listing and the look at it; a link may
-                    # lead nowhere.
-                    if not name.endswith(_STAGING_SUFFIX) and os.path.lexists(path):
+                    status = None if name.endswith(_STAGING_SUFFIX) else _status(path)
+                    if status is not None:
                         relative = os.path.relpath(path, location.path).replace(os.sep, "/")
-                        exists = os.path.exists(path)
-                        found[relative] = _describe(os.stat(path) if exists else os.lstat(path))
+                        found[relative] = _describe(status)
         return found
 
     def list_names(self, folder: Location, prefix: str) -> Mapping[str, ObjectInfo]:
@@ -72,13 +71,15 @@ class LocalStore(Store):
                 names = os.listdir(folder.path)
             except FileNotFoundError:
                 return {}
-            paths = {name: os.path.join(folder.path, name) for name in names}
+            looks = {
+                name: _status(os.path.join(folder.path, name))
+                for name in names
+                if name.startswith(prefix) and not name.endswith(_STAGING_SUFFIX)
+            }
             return {
-                name: _describe(os.stat(path))
-                for name, path in paths.items()
-                if name.startswith(prefix)
-                and not name.endswith(_STAGING_SUFFIX)
-                and os.path.isfile(path)
+                name: _describe(status)
+                for name, status in looks.items()
+                if status is not None and stat.S_ISREG(status.st_mode)
             }
 
     def delete(self, location: Location) -> None:
@@ -235,6 +236,16 @@ def _locked(folder: str) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _status(path: str) -> os.stat_result | None:
+    """Return what is at a path that was listed just now; a link may lead nowhere."""
+    for look in (os.stat, os.lstat):
+        try:
+            return look(path)
+        except FileNotFoundError:
+            continue
+    return None  # gone between the listing and the look at it
 
 
 def _describe(status: os.stat_result) -> ObjectInfo:
