@@ -28,6 +28,7 @@ from remote_models._version import __version__
 from remote_models.frameworks import InferenceOnlyWarning
 from remote_models.manifest import FileEntry, Manifest
 from remote_models.remote_model import FileMismatch, RemoteModel, VerifyReport
+from remote_models.repository import PruneReport, Repository, Version
 from remote_models.storage import (
     RetryPolicy,
     TransferProgress,
@@ -62,14 +63,17 @@ __all__ = [
     "InferenceOnlyWarning",
     "Manifest",
     "ModelListing",
+    "PruneReport",
     "RemoteModel",
     "RemoteTensor",
+    "Repository",
     "RetryPolicy",
     "TransferProgress",
     "TransferSettings",
     "UnconditionalStoreWarning",
     "UnverifiedModelWarning",
     "VerifyReport",
+    "Version",
     "Weights",
     "__version__",
     "adopt_model",

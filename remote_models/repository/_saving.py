@@ -1,0 +1,138 @@
+"""Save a model under the next number.
+
+The protocol. A save first *claims* a number by the exclusive creation of
+``claims/N.json``, so that of several savers each has its own before it builds or sends
+anything. Then it looks whether ``latest`` has come to N meanwhile, publishes the model,
+moves ``latest`` and deletes the claim, in this order. So whoever finds no claim of a
+number that has been used finds ``latest`` at that number or above, and takes a higher
+one: numbers are never used again, whatever was deleted in between, without a listing.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from itertools import count
+
+from remote_models.errors import (
+    AccessDeniedError,
+    ConflictError,
+    CredentialsError,
+    ModelExistsError,
+    StorageError,
+)
+from remote_models.formats import Format
+from remote_models.manifest import Layout, Manifest
+from remote_models.repository._aliases import Alias, Aliases
+from remote_models.repository._layout import CLAIMS, Contents, layout_of, path_of_format
+from remote_models.repository._small_objects import SmallObjects
+from remote_models.repository._version import Version
+from remote_models.storage import Location, Store
+
+__all__ = ["save_version"]
+
+_ATTEMPTS = 10
+"""Numbers that are tried where others have put models that may not be listed."""
+
+Publish = Callable[[Location], Manifest]
+"""Saves a model where nothing may be, and returns its manifest."""
+
+
+def save_version(store: Store, root: Location, format: Format, publish: Publish) -> Version:
+    """Let ``publish`` save a model under the next number, and move ``latest`` to it.
+
+    Several may do this at once: each gets a number of its own, before it sends a byte. A
+    save that fails where the store failed, or is killed, leaves its number unused.
+
+    Raises:
+        RemoteModelsError: what ``publish`` raises; ``latest`` is where it was.
+        StorageError: the store refused or failed.
+    """
+    claims = SmallObjects(store=store, root=root, folder=CLAIMS)
+    claims.make_folder()
+    aliases = Aliases(store, root)
+    number = _highest(store, root)
+    for attempt in count(1):
+        number = _claim(claims, aliases, number + 1)
+        path = path_of_format(number, format)
+        try:
+            manifest = _publish(store, root, path, publish)
+        except ModelExistsError as error:
+            # Others, who claim nothing, were here: this number is theirs.
+            _release(claims, number, error)
+            if attempt == _ATTEMPTS:
+                raise
+            continue
+        except BaseException as error:
+            # When the store fails, or somebody interrupts, the model may have been seen
+            # for a moment; then the number stays claimed for good.
+            if isinstance(error, Exception) and not isinstance(error, StorageError):
+                _release(claims, number, error)
+            raise
+        version = Version(number=number, url=str(root.join(path)), manifest=manifest)
+        _move_latest(aliases, claims, version, path)
+        return version
+    raise AssertionError("unreachable")
+
+
+def _highest(store: Store, root: Location) -> int:
+    """Return the highest number in use, as far as one may look; claims find the rest."""
+    try:
+        listed = Contents.read(store, root).highest
+    except CredentialsError:
+        raise
+    except AccessDeniedError:
+        listed = 0
+    return max(listed, Aliases(store, root).highest())
+
+
+def _claim(claims: SmallObjects, aliases: Aliases, number: int) -> int:
+    """Claim ``number``, or the first one above it that nobody has claimed or used."""
+    owner = {"owner": secrets.token_hex(16)}
+    while True:
+        try:
+            claims.create(str(number), owner)
+        except ConflictError:
+            number += 1
+            continue
+        highest = aliases.highest()
+        if highest < number:
+            return number
+        claims.delete(str(number))
+        number = highest + 1
+
+
+def _publish(store: Store, root: Location, path: str, publish: Publish) -> Manifest:
+    """Publish at a path below the root, in a folder that goes again if that fails."""
+    location = root.join(path)
+    if layout_of(path) is Layout.DIRECTORY:
+        return publish(location)
+    is_new = store.make_directory(location.parent)
+    try:
+        return publish(location)
+    except BaseException as error:
+        if is_new:
+            try:
+                store.remove_directory(location.parent)
+            except StorageError as leftover:  # must not hide what went wrong first
+                error.add_note(f"An empty folder may be left behind: {leftover}")
+        raise
+
+
+def _release(claims: SmallObjects, number: int, error: BaseException) -> None:
+    try:
+        claims.delete(str(number))
+    except StorageError as leftover:  # must not hide what went wrong first
+        error.add_note(f"The claim of version {number} is left behind: {leftover}")
+
+
+def _move_latest(aliases: Aliases, claims: SmallObjects, version: Version, path: str) -> None:
+    try:
+        aliases.advance(Alias.of(version, path))
+        claims.delete(str(version.number))
+    except StorageError as error:
+        error.add_note(
+            f"Version {version.number} is saved. If `latest` was not moved to it, the next "
+            "save or prune moves it."
+        )
+        raise

@@ -1,0 +1,1 @@
+"""Numbered versions: many writers, aliases, deletion, kills at every step."""
