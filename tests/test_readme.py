@@ -25,13 +25,12 @@ Results = dict[str, dict[str, str | None]]
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     """What came of each block, command and format, from one child process."""
-    report = tmp_path_factory.mktemp("readme") / "report.json"
-    child: list[str | Path] = [
-        sys.executable,
-        ROOT / "tests/readme_child.py",
-        ROOT / "README.md",
-        report,
-    ]
+    return run_document(ROOT / "README.md", tmp_path_factory.mktemp("readme"))
+
+
+def run_document(document: Path, folder: Path) -> Results:
+    report = folder / "report.json"
+    child: list[str | Path] = [sys.executable, ROOT / "tests/readme_child.py", document, report]
     done = subprocess.run(child, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     found: Results = json.loads(report.read_text(encoding="utf-8"))
@@ -50,6 +49,21 @@ def test_what_it_shows_works(results: Results, kind: str, count: int) -> None:
     failed = [f"{name}\n{told}" for name, told in results[kind].items() if told]
     assert not failed, "\n".join(failed)
     assert len(results[kind]) == count
+
+
+def test_what_the_document_of_repositories_shows_works(tmp_path: Path) -> None:
+    document = ROOT / "docs/repository.md"
+    text = document.read_text(encoding="utf-8")
+    results = run_document(document, tmp_path)
+    failed = [
+        f"{name}\n{told}"
+        for kind in ("python", "console")
+        for name, told in results[kind].items()
+        if told
+    ]
+    assert not failed, "\n".join(failed)
+    assert len(results["python"]) == text.count("\n```python\n") > 3
+    assert len(results["console"]) == text.count("\n$ remote-models ") > 2
 
 
 def test_error_tree_is_that_of_the_module() -> None:

@@ -11,6 +11,7 @@ from remote_models.cli._copies import pull, push, verify
 from remote_models.cli._inspect import info, ls
 from remote_models.cli._signing import sign
 from remote_models.cli._tensors import adopt, weights
+from remote_models.cli._versions import promote, prune, versions
 
 __all__ = ["Command", "make_parser"]
 
@@ -54,12 +55,18 @@ _DESCRIPTIONS = {
     "sign": "Signs the digests of all files and of the manifest, as OpenSSF Model Signing has it. "
     "The signature lies in a directory as model.sig, beside a file as NAME.sig. The files are not "
     "read: give --manifest-digest, which saving has told, to be sure of what is signed.",
+    "promote": "From then on the alias leads to this version, wherever it led before, and no "
+    "prune deletes it.",
+    "prune": "A version that any rule keeps is kept, and so are the newest and those that an "
+    "alias leads to. One that was begun to be deleted by a prune that was killed is finished.",
     "verify": "Reads every file and names those that are missing, changed or foreign. "
     "Exits with 4 if there is one.",
     "pull": "Copies the files and the manifest, and checks each byte on the way. DIR "
     "appears when all are there.",
     "push": "Copies a model's file or directory as it is and writes a manifest. A manifest "
     "that lies with it is checked first, and its metadata kept.",
+    "versions": "Shows number, time, size, aliases and metadata of each finished version below "
+    "the URL. One listing, and one small read for each.",
     "weights": "Shows size, role, dtype, shape and name of each tensor, and reads none. With --to "
     "it reads them, checks them, and writes a file that appears when it is whole.",
 }
@@ -83,6 +90,9 @@ def make_parser() -> argparse.ArgumentParser:
     _add_sign(verbs)
     _add_pull(verbs)
     _add_push(verbs)
+    _add_versions(verbs)
+    _add_promote(verbs)
+    _add_prune(verbs)
     _add_cache(verbs)
     return parser
 
@@ -162,6 +172,35 @@ def _add_push(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     verb.add_argument("url", metavar="URL", help="where to put it")
     verb.add_argument(
         "--no-overwrite", action="store_true", help="fail if something is there already"
+    )
+
+
+def _add_versions(verbs: _Verbs[argparse.ArgumentParser]) -> None:
+    verb = _verb(verbs, "versions", versions, "list the versions in a repository")
+    verb.add_argument("url", metavar="URL", help="the repository")
+
+
+def _add_promote(verbs: _Verbs[argparse.ArgumentParser]) -> None:
+    verb = _verb(verbs, "promote", promote, "let an alias lead to a version of a repository")
+    verb.add_argument("url", metavar="URL", help="the repository")
+    verb.add_argument("version", metavar="N", help="the version's number, or an alias of it")
+    verb.add_argument("alias", metavar="ALIAS", help="the alias to set, as in production")
+
+
+def _add_prune(verbs: _Verbs[argparse.ArgumentParser]) -> None:
+    verb = _verb(verbs, "prune", prune, "delete versions of a repository that no rule keeps")
+    verb.add_argument("url", metavar="URL", help="the repository")
+    verb.add_argument("--keep-last", type=int, metavar="N", help="keep the N newest")
+    verb.add_argument(
+        "--keep-best",
+        metavar="METRIC:MODE[:N]",
+        help="keep the N (or 1) with the lowest (min) or highest (max) value in the metadata",
+    )
+    verb.add_argument(
+        "--keep-every", type=int, metavar="K", help="keep those whose number K divides"
+    )
+    verb.add_argument(
+        "-n", "--dry-run", action="store_true", help="delete nothing, say what would be"
     )
 
 

@@ -35,6 +35,7 @@ from remote_models.cli import (
     _inspect,
     _signing,
     _tensors,
+    _versions,
     main,
 )
 from remote_models.cli._parser import make_parser
@@ -44,7 +45,10 @@ from remote_models.manifest import Layout, Manifest
 from remote_models.publishing import Artifact, local_files, publish
 from remote_models.storage import Location, ObjectInfo, open_store
 
-VERBS = ("adopt", "info", "ls", "pull", "push", "sign", "verify", "weights")
+VERBS = (
+    "adopt", "info", "ls", "promote", "prune", "pull", "push", "sign", "verify", "versions",
+    "weights",
+)  # fmt: skip
 
 FRAMEWORKS = ("keras", "tensorflow", "tf_keras", "torch", "jax")
 
@@ -784,6 +788,8 @@ def test_where_nothing_is_every_verb_says_so(
         "pull": [f"{base}/none", tmp_path / "x"],
         "push": [tmp_path / "none", f"{base}/m"],
         "sign": [f"{base}/none", "--key", key_pair().write(tmp_path)[0]],
+        "promote": [f"{base}/none", "1", "production"],
+        "prune": [f"{base}/none", "--keep-last", "1"],
     }
     result = run(verb, *words.get(verb, [f"{base}/none"]))
     assert (result.code, result.out) == (NOT_FOUND, "")
@@ -848,7 +854,8 @@ def test_an_error_as_json_has_the_same_keys_always(
 
 
 CALLS = (
-    "adopt_model", "list_models", "open_model", "pull_model", "push_model", "sign_model",
+    "Repository", "adopt_model", "list_models", "open_model", "pull_model", "push_model",
+    "sign_model",
     "verify_model",
 )  # fmt: skip
 """What the command line calls of the library."""
@@ -857,7 +864,7 @@ CALLS = (
 def replace_calls(monkeypatch: pytest.MonkeyPatch, substitute: Callable[..., object]) -> None:
     places = [
         (module, name)
-        for module in (_copies, _inspect, _signing, _tensors)
+        for module in (_copies, _inspect, _signing, _tensors, _versions)
         for name in CALLS
         if hasattr(module, name)
     ]
@@ -876,7 +883,9 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
 WORDS = {
     "info": ("info", "u"), "ls": ("ls", "u"), "verify": ("verify", "u"),
     "pull": ("pull", "u", "d"), "push": ("push", "d", "u"), "adopt": ("adopt", "u"),
-    "sign": ("sign", "u", "--key", "k.pem"), "weights": ("weights", "u"),
+    "sign": ("sign", "u", "--key", "k.pem"),
+    "weights": ("weights", "u"), "versions": ("versions", "u"),
+    "promote": ("promote", "u", "1", "a"), "prune": ("prune", "u", "--keep-last", "1"),
 }  # fmt: skip
 
 
