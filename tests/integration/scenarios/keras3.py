@@ -112,6 +112,50 @@ def sequential_model_trains_on(base: str) -> None:
             assert_trains_on_equally(model, loaded, inputs, targets)
 
 
+@scenario()
+def numbered_versions(base: str) -> None:
+    inputs, targets = batch(6)
+    model = small()
+    repository = rm.Repository(f"{base}/digits")
+    saved: dict[int, Any] = {}
+    for number, word in enumerate(("h5", "keras", "h5", "keras"), 1):
+        with case(word):
+            loss = model.fit(inputs, targets, shuffle=False, verbose=0).history["loss"][-1]
+            version = repository.save(
+                model, save_format=word, metadata={"loss": loss}, progress=False
+            )
+            assert version.number == number
+            saved[number] = model.get_weights()
+            assert_same_arrays(repository.load().get_weights(), saved[number])
+            assert_same_arrays(rm.load_model(version.url).get_weights(), saved[number])
+    repository.set_alias("production", 2)
+    for number, weights in saved.items():
+        assert_same_arrays(repository.load(number).get_weights(), weights)
+    lazy = repository.load("production", lazy=True)
+    assert_same_arrays(lazy.get_weights(), saved[2])
+    assert repository.load("production", compile=False).optimizer is None
+    assert [version.number for version in repository.prune(keep_last=1).deleted] == [1, 3]
+    assert_same_arrays(repository.load("production").get_weights(), saved[2])
+    assert_same_arrays(repository.load().get_weights(), saved[4])
+    with pytest.raises(ModelNotFoundError):
+        repository.load(1)
+    with pytest.raises(IntegrityError):
+        repository.load("production", manifest_digest=version.digest)
+
+
+@scenario("memory", "local")
+def a_version_that_cannot_be_saved(base: str) -> None:
+    repository = rm.Repository(f"{base}/digits")
+    for word in ("keras", "h5"):
+        with case(word), pytest.raises(ArgumentError):
+            repository.save(small(), save_format=word, metadata={"a": object()})
+    with pytest.raises(ArgumentError):
+        repository.save(small(), save_format="onnx")
+    assert repository.versions() == []
+    assert repository.save(small(), save_format="keras").number == 1
+    assert repository.latest == repository.versions()[0]
+
+
 @scenario("memory")
 def optimizers(base: str) -> None:
     inputs, targets = batch(6)

@@ -83,6 +83,24 @@ def saved_model(base: str) -> None:
     assert_trains_on_equally(model, reconstructed_model, test_input, test_target)
 
 
+@scenario("local", "s3")
+def numbered_versions(base: str) -> None:
+    model, test_input, test_target = trained()
+    repository = rm.Repository(f"{base}/my_models")
+    assert repository.save(model).number == 1
+    before = model.get_weights()
+    model.fit(test_input, test_target, verbose=0)
+    assert repository.save(model).number == 2
+    assert_same_arrays(repository.load(1).get_weights(), before)
+    reconstructed_model = repository.load()
+    assert_same_predictions(model, reconstructed_model, test_input)
+    assert_same_arrays(reconstructed_model.optimizer.variables, model.optimizer.variables)
+    with tempfile.TemporaryDirectory() as folder:
+        for number in (1, 2):  # as TensorFlow Serving finds them
+            rm.pull_model(repository.url(number), f"{folder}/{number}")
+            assert "serving_default" in tf.saved_model.load(f"{folder}/{number}").signatures
+
+
 @scenario("memory", "gs")
 def saved_model_contains(base: str) -> None:
     """The guide lists the directory."""
