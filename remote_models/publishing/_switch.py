@@ -250,8 +250,11 @@ class Switch:
     def _delete_everything(self) -> None:
         if not self._file.is_unchanged():
             return
+        # No store deletes on a condition: whoever may have been overtaken must not.
         for location in reversed(self._attempted):
+            self.renew()
             self._store.delete(location)
+        self.renew()
         self._file.delete()
         while self._directories:
             self._store.remove_directory(self._directories.pop())

@@ -47,7 +47,8 @@ class Faults:
         lose: It is done, and its answer is lost.
         late: It is given up by its sender, and done later.
         die: Its sender dies, before or after it is done.
-        stall: Its sender stands still for up to a minute, then goes on.
+        stall: Its sender stands still for up to a minute before a look, or for some
+            seconds before a change: what takes longer comes late.
     """
 
     fail: float = 0.0
@@ -203,7 +204,7 @@ class World:
         chance -= faults.late
         if chance < faults.stall and getcurrent() is not self._main:
             self.log.append(f"{actor.name} stands still")
-            self.pause(self.random.random() * 60)
+            self.pause(self.random.random() * (3 if changes else 60))
         return self._do(actor, what, act)
 
     def _do(self, actor: Actor, what: str, act: Callable[[], _T]) -> _T:
