@@ -13,6 +13,7 @@ from remote_models.digest import parse_digest
 from remote_models.errors import ManifestError, SignatureError
 from remote_models.formats import Format, Recognition, recognise_directory, recognise_file
 from remote_models.manifest import Layout, Manifest, StoredManifest
+from remote_models.remote_model._candidates import choose_candidate
 from remote_models.remote_model._copy import copy_unverified
 from remote_models.remote_model._discovery import find_files
 from remote_models.remote_model._download import copy_whole
@@ -55,6 +56,7 @@ class RemoteModel:
         folder: ArtifactFolder,
         *,
         stored: StoredManifest | None,
+        likeliest: Manifest | None = None,
         infos: Mapping[str, ObjectInfo],
         source: ManifestSource = ManifestSource(),  # noqa: B008 - it is frozen
         is_stored: bool = True,
@@ -62,6 +64,7 @@ class RemoteModel:
     ) -> None:
         self._folder = folder
         self._stored = stored
+        self._likeliest = likeliest or (stored.candidates[0] if stored else None)
         self._source = source
         self._is_stored = is_stored
         self._verify = verify
@@ -81,6 +84,10 @@ class RemoteModel:
         verify: bool = True,
     ) -> RemoteModel:
         """Open what lies at ``location``: one small read where there is a manifest.
+
+        While a save is under way, the manifest names several artifacts; then the files are
+        looked at, to tell which is there. When it is replaced after that, reading parts of
+        it is an IntegrityError.
 
         Args:
             store: The store that serves ``location``.
@@ -112,10 +119,13 @@ class RemoteModel:
         if found is None:
             folder = ArtifactFolder(store=store, location=location, layout=layout)
             return cls(folder, stored=None, infos=infos, verify=verify)
+        folder = ArtifactFolder(store=store, location=location, layout=found.layout)
+        likeliest = choose_candidate(folder, found.stored.candidates)
         return cls(
-            ArtifactFolder(store=store, location=location, layout=found.layout),
+            folder,
             stored=found.stored,
-            infos={e.path: ObjectInfo(size=e.size) for e in found.stored.candidates[0].files},
+            likeliest=likeliest,
+            infos={entry.path: ObjectInfo(size=entry.size) for entry in likeliest.files},
             source=source,
             is_stored=found.is_stored,
             verify=verify,
@@ -139,7 +149,7 @@ class RemoteModel:
     @property
     def manifest(self) -> Manifest | None:
         """The likeliest manifest of what is there; ``None`` if there is none to go by."""
-        return self._stored.candidates[0] if self._stored and self._is_stored else None
+        return self._likeliest if self._is_stored else None
 
     @property
     def is_verifiable(self) -> bool:
@@ -366,7 +376,7 @@ class RemoteModel:
 
     def _settle(self, manifest: Manifest) -> None:
         """Describe from now on what was read, which may be newer than what was opened."""
-        self._stored = StoredManifest(current=manifest)
+        self._stored, self._likeliest = StoredManifest(current=manifest), manifest
         self.files = {entry.path: entry.size for entry in manifest.files}
         self.close()
 

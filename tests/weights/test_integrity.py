@@ -385,11 +385,8 @@ def test_a_pinned_version_is_checked_as_well(versioned_base: Location) -> None:
     )
     remote = replaced(location)
     assert remote.manifest is not None
-    remote._stored = replace(
-        remote._stored,  # type: ignore[type-var]  # it is not None
-        current=remote.manifest.with_files(
-            replace(entry, version=newest.files[0].version) for entry in remote.manifest.files
-        ),
+    remote._likeliest = remote.manifest.with_files(
+        replace(entry, version=newest.files[0].version) for entry in remote.manifest.files
     )
     with pytest.raises(IntegrityError):
         remote.weights.fetch()
