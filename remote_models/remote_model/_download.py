@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 __all__ = ["copy_whole"]
 
 _ATTEMPTS = 4
-"""Reads of an artifact that is being replaced meanwhile, before giving up."""
+"""Reads of an artifact that is as it was before, while a save is under way."""
+
+_MOST_ATTEMPTS = 20
+"""Reads of an artifact that is another one each time."""
 
 _BACKOFF_SECONDS = 0.25
 
@@ -52,7 +55,8 @@ def copy_whole(
         IntegrityError: a byte differs from what the manifest vouches for.
         IncompleteModelError: only an unfinished save is here.
     """
-    for attempt in range(1, _ATTEMPTS + 1):
+    waited = 0
+    for attempt in range(1, _MOST_ATTEMPTS + 1):
         failures: list[RemoteModelsError] = []
         # While a save is under way, only the store can tell which candidate is there.
         usable = None if stored.pending else cache
@@ -65,10 +69,12 @@ def copy_whole(
             else:
                 return manifest
         latest = reread()
-        if attempt == _ATTEMPTS or (latest == stored and not stored.pending):
+        is_stuck = latest == stored and (not stored.pending or waited == _ATTEMPTS - 1)
+        if attempt == _MOST_ATTEMPTS or is_stuck:
             raise _failure(folder, stored, failures[0])
         if latest == stored:  # a save is under way; what is read before the pause would age
-            time.sleep(_BACKOFF_SECONDS * attempt)
+            waited += 1
+            time.sleep(_BACKOFF_SECONDS * waited)
             latest = reread()
         stored = latest
     raise AssertionError("unreachable")

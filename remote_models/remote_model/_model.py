@@ -85,9 +85,7 @@ class RemoteModel:
     ) -> RemoteModel:
         """Open what lies at ``location``: one small read where there is a manifest.
 
-        While a save is under way, the manifest names several artifacts; then the files are
-        looked at, to tell which is there. When it is replaced after that, reading parts of
-        it is an IntegrityError.
+        While a save is under way, a look at the files tells which of several is there.
 
         Args:
             store: The store that serves ``location``.
