@@ -72,6 +72,8 @@ def run_blocks(readme: Path, text: str) -> Report:
                 program, *arguments = shlex.split(line.removeprefix("$ "), comments=True)
                 if program == "remote-models":
                     results["console"][line] = failure_of(run_module, "remote_models", *arguments)
+                elif program == "openssl":  # makes the keys for what follows
+                    subprocess.run([program, *arguments], check=True, timeout=60)
     return results
 
 
