@@ -23,6 +23,7 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
+from signing.keys import key_pair  # noqa: E402
 from weights.artifacts import SAMPLES, same, write_legacy, write_weights  # noqa: E402
 from weights.counting_proxy import CountingProxy, counting_proxy  # noqa: E402
 
@@ -128,11 +129,25 @@ def measure_model(bench: Bench, scale: float) -> None:
         with bench.counted(label, requests=requests, nbytes=array.nbytes):
             found = np.asarray(weights[f"{name}/kernel"])
         assert same(found, array)
+    measure_signed(bench, location, arrays["dense_2"])
     structure = 4 + 3 * TENSORS
     with bench.counted(
         "open the same without a manifest", requests=structure, nbytes=structure * MIB / 4
     ):
         assert len(bench.open(foreign, verify=False).weights) == TENSORS
+
+
+def measure_signed(bench: Bench, location: Location, array: Any) -> None:
+    """Open the same by a public key alone, and read a small tensor that is vouched for."""
+    keys = key_pair()
+    rm.sign_model(str(location), keys.private, storage_options=bench.emulator.storage_options)
+    what = f"open it by a public key and read {array.nbytes:,} bytes"
+    with bench.counted(what, requests=3, nbytes=array.nbytes + 110_000):
+        remote = rm.open_model(
+            str(location), public_key=keys.public, storage_options=location.storage_options
+        )
+        found = np.asarray(remote.weights["dense_2/kernel"])
+    assert same(found, array)
 
 
 def upload(bench: Bench, path: Path) -> Location:
