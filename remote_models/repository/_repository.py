@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from remote_models._api import load_model, open_model, save_model
 from remote_models._api._arguments import URL, Progress, StorageOptions, model_format
+from remote_models._api._keys import Key
 from remote_models.errors import ArgumentError
 from remote_models.manifest import Manifest
 from remote_models.remote_model import RemoteModel
@@ -39,6 +40,7 @@ class Repository:
         self,
         url: URL,
         *,
+        public_key: Key | None = None,
         storage_options: StorageOptions | None = None,
         transfer: TransferSettings | None = None,
     ) -> None:
@@ -46,6 +48,8 @@ class Repository:
 
         Args:
             url: A folder; it is made with the first version.
+            public_key: Load and open only versions that are signed by this key, as in
+                ``open_model``. Aliases are not signed: they may lead to an older one.
             storage_options: Arguments for the fsspec filesystem, as in pandas.
             transfer: As in ``open_model``.
 
@@ -53,6 +57,7 @@ class Repository:
             ArgumentError: ``url`` or an option makes no sense.
         """
         self.location = Location.parse(url, storage_options)
+        self._public_key = public_key
         self._transfer = transfer
         self._store = open_store(self.location, transfer)
 
@@ -150,6 +155,7 @@ class Repository:
                 compile=compile,
                 safe_mode=safe_mode,
                 manifest_digest=manifest_digest or digest,
+                public_key=self._public_key,
                 framework=framework,
                 storage_options=location.storage_options,
                 transfer=self._transfer,
@@ -179,6 +185,7 @@ class Repository:
             return open_model(
                 location.url,
                 manifest_digest=manifest_digest or digest,
+                public_key=self._public_key,
                 verify=verify,
                 storage_options=location.storage_options,
                 transfer=self._transfer,
@@ -314,7 +321,7 @@ class Repository:
 
     def __reduce__(self) -> tuple[Any, ...]:
         options = dict(self.location.storage_options)
-        return _reopen, (self.location.url, options, self._transfer)
+        return _reopen, (self.location.url, self._public_key, options, self._transfer)
 
     def _contents(self) -> Contents:
         return Contents.read(self._store, self.location)
@@ -330,6 +337,11 @@ class Repository:
 
 
 def _reopen(
-    url: str, storage_options: StorageOptions, transfer: TransferSettings | None
+    url: str,
+    public_key: Key | None,
+    storage_options: StorageOptions,
+    transfer: TransferSettings | None,
 ) -> Repository:
-    return Repository(url, storage_options=storage_options, transfer=transfer)
+    return Repository(
+        url, public_key=public_key, storage_options=storage_options, transfer=transfer
+    )
