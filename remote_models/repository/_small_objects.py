@@ -52,8 +52,10 @@ class SmallObjects:
 
     def names(self) -> Sequence[str]:
         """Return the names of the documents, sorted."""
-        found = self.store.list_names(self.root.join(self.folder), "")
-        return sorted(name.removesuffix(SUFFIX) for name in found if name.endswith(SUFFIX))
+        found = self.store.list(self.root.join(self.folder))
+        return sorted(
+            name.removesuffix(SUFFIX) for name in found if name.endswith(SUFFIX) and "/" not in name
+        )
 
     def read(self, name: str) -> bytes | None:
         """Return a document, in one request, or ``None`` if there is none.
