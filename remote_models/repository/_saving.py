@@ -96,10 +96,21 @@ def _claim(claims: SmallObjects, aliases: Aliases, number: int) -> int:
             number += 1
             continue
         highest = aliases.highest()
+        if highest == 0:
+            _check_may_read(claims, number)
         if highest < number:
             return number
         claims.delete(str(number))
         number = highest + 1
+
+
+def _check_may_read(claims: SmallObjects, number: int) -> None:
+    """Tell a `latest` that is not there from one that may not be read, which is no start."""
+    try:
+        claims.read(str(number))
+    except AccessDeniedError as error:
+        _release(claims, number, error)
+        raise
 
 
 def _publish(store: Store, root: Location, path: str, publish: Publish) -> Manifest:
