@@ -13,6 +13,7 @@
     │   │   └── ReadOnlyStoreError
     │   ├── StoreFullError
     │   ├── AmbiguousCommitError
+    │   ├── UnsupportedRequestError
     │   └── StoreUnavailableError (ConnectionError)
     ├── IntegrityError
     │   ├── IncompleteModelError
@@ -56,6 +57,7 @@ __all__ = [
     "TensorNotFoundError",
     "UnrecognizedFormatError",
     "UnsafeFormatError",
+    "UnsupportedRequestError",
 ]
 
 
@@ -139,6 +141,10 @@ class StoreFullError(StorageError):
 
 class AmbiguousCommitError(StorageError):
     """The answer to a commit was lost, and the store cannot be asked what became of it."""
+
+
+class UnsupportedRequestError(StorageError):
+    """The store does not know a request, or a condition on which it is to be done."""
 
 
 class StoreUnavailableError(StorageError, ConnectionError):

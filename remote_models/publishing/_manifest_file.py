@@ -12,6 +12,7 @@ from remote_models.errors import (
     CredentialsError,
     ManifestError,
     ModelNotFoundError,
+    UnsupportedRequestError,
 )
 from remote_models.manifest import MAX_MANIFEST_BYTES, Layout, Manifest, StoredManifest
 from remote_models.remote_model import parse_stored_manifest
@@ -22,6 +23,7 @@ from remote_models.storage import (
     Publication,
     Store,
     check_conditions,
+    warn_of_missing_conditions,
 )
 
 __all__ = ["PATIENCE_SECONDS", "ManifestFile"]
@@ -64,7 +66,7 @@ class ManifestFile:
 
     @property
     def is_blind(self) -> bool:
-        """Whether one is there that this saver may not read: then it cannot compare."""
+        """Whether it cannot be compared: it may not be read, or the store knows no conditions."""
         return self._is_blind
 
     @property
@@ -104,22 +106,32 @@ class ManifestFile:
             except ManifestError:
                 self.stored = None  # it can be replaced, but not kept beside the new one
 
-    def write(self, stored: StoredManifest) -> None:
+    def write(self, stored: StoredManifest, *, exclusively: bool = False) -> None:
         """Replace it, if it still is what was last read or written; create it if none was.
+
+        A store may know no conditions, and say so. Then it is written without one, with a
+        warning, unless that was to be done ``exclusively``.
 
         Raises:
             ConflictError: it is not.
+            UnsupportedRequestError: nothing can be created exclusively here.
             AmbiguousCommitError: an answer was lost, and the store cannot be asked.
             StorageError: the store refused or failed.
         """
         data = stored.to_bytes()
-        etag = self._info.etag if self._info else None
+        etag = self._info.etag if self._info and not self.is_blind else None
         try:
             made = self._put(data, if_absent=not self.is_there and not self.is_blind, if_match=etag)
         except AccessDeniedError:
             # S3 asks whoever compares for the right to read, too.
             if not self.is_hidden or etag is None:
                 raise
+            made = self._put(data, if_absent=False, if_match=None)
+        except UnsupportedRequestError:
+            if exclusively or self.is_blind:
+                raise
+            self._is_blind = True
+            warn_of_missing_conditions(self._location, "knows no conditions")
             made = self._put(data, if_absent=False, if_match=None)
         self._see(ObjectInfo(size=len(data), version=made.version, etag=made.etag))
         self.stored = stored

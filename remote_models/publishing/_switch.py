@@ -116,7 +116,10 @@ class Switch:
         self._before, self._was_there = self._file.stored, self._file.is_there
         current = self._before.current if self._before else None
         pending = self._before.pending if self._before else ()
-        self._file.write(StoredManifest(current=current, pending=(*pending, self._announced)))
+        self._file.write(
+            StoredManifest(current=current, pending=(*pending, self._announced)),
+            exclusively=not self._overwrite,
+        )
         self._announced_at = time.monotonic()
         if not self._overwrite:
             self._file.check_conditions()

@@ -1,6 +1,10 @@
 """Bytes at URLs: a narrow port over fsspec that knows no models."""
 
-from remote_models.storage._conditions import UnconditionalStoreWarning, check_conditions
+from remote_models.storage._conditions import (
+    UnconditionalStoreWarning,
+    check_conditions,
+    warn_of_missing_conditions,
+)
 from remote_models.storage._location import Location
 from remote_models.storage._plan import ByteRange, Request, plan_requests
 from remote_models.storage._progress import ProgressCallback, ProgressMeter, TransferProgress
@@ -39,4 +43,5 @@ __all__ = [
     "read_chunks",
     "read_range",
     "read_ranges",
+    "warn_of_missing_conditions",
 ]

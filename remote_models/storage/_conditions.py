@@ -10,11 +10,11 @@ from remote_models.storage._location import Location
 from remote_models.storage._staging import CommittedFile
 from remote_models.storage._store import Store
 
-__all__ = ["UnconditionalStoreWarning", "check_conditions"]
+__all__ = ["UnconditionalStoreWarning", "check_conditions", "warn_of_missing_conditions"]
 
 
 class UnconditionalStoreWarning(UserWarning):
-    """A store replaced what it was asked to spare: ``overwrite=False`` protects nothing there."""
+    """A store does not keep conditions: savers that meet there are not kept apart."""
 
 
 def check_conditions(store: Store, location: Location, data: bytes) -> CommittedFile | None:
@@ -41,10 +41,15 @@ def check_conditions(store: Store, location: Location, data: bytes) -> Committed
     except StorageError:
         return None  # it says nothing, and what has been created is not touched by it
     store.refuses = False
-    warnings.warn(
-        f"{location}: the store creates what is there already; overwrite=False and several"
-        " savers at a time are not safe here",
-        UnconditionalStoreWarning,
-        stacklevel=2,
-    )
+    warn_of_missing_conditions(location, "creates what is there already")
     return committed
+
+
+def warn_of_missing_conditions(location: Location, what: str) -> None:
+    """Say what a store does instead of keeping conditions."""
+    warnings.warn(
+        f"{location}: the store {what}; overwrite=False and several savers at a time are not"
+        " safe here",
+        UnconditionalStoreWarning,
+        stacklevel=3,
+    )

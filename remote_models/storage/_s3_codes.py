@@ -13,6 +13,7 @@ from remote_models.errors import (
     RemoteModelsError,
     StorageError,
     StoreUnavailableError,
+    UnsupportedRequestError,
 )
 
 __all__ = [
@@ -75,6 +76,13 @@ BY_CODE: Mapping[str, Row] = {
     **dict.fromkeys(
         (*FAILED_PRECONDITIONS, "ConditionalRequestConflict"),
         CONFLICT,
+    ),
+    **dict.fromkeys(
+        ("NotImplemented", "501"),
+        (
+            UnsupportedRequestError, "the store does not know this request",
+            "Write with overwrite=True, and from one process at a time",
+        ),
     ),
     **dict.fromkeys(
         ("SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "TooManyRequests",

@@ -11,7 +11,15 @@ from weights.counting_proxy import CountingProxy, counting_proxy
 
 import remote_models as rm
 from publishing.artifacts import Content, directory, expected, load, save, single
-from remote_models.storage import Location, check_conditions, open_store
+from publishing.faults import Fault, FaultyStore, Plan
+from remote_models.errors import UnsupportedRequestError
+from remote_models.storage import (
+    CommittedFile,
+    Location,
+    StagedFile,
+    check_conditions,
+    open_store,
+)
 from remote_models.testing import Emulator
 
 CONDITIONS = frozenset({"if-match", "if-none-match"})
@@ -78,3 +86,45 @@ def test_this_machine_need_not_be_tried(request: pytest.FixtureRequest, kind: st
     assert check_conditions(store, base.join("object"), b"data") is None
     assert store.refuses is None
     assert store.list(base) == {}
+
+
+class KnowingNone(FaultyStore):
+    """Answers conditions with 501."""
+
+    def stage(
+        self,
+        location: Location,
+        size: int,
+        *,
+        if_absent: bool = False,
+        if_match: str | None = None,
+    ) -> StagedFile:
+        staged = super().stage(location, size)
+        if if_absent or if_match is not None:
+            staged.commit = self.refuse  # type: ignore[method-assign]
+        return staged
+
+    def refuse(self) -> CommittedFile:
+        raise UnsupportedRequestError("not here")
+
+
+@pytest.mark.parametrize("content", [single, directory])
+def test_a_store_that_knows_no_conditions_is_written_to_all_the_same(
+    memory_base: Location, content: Callable[[str], Content]
+) -> None:
+    location = memory_base.join(content("one").name)
+    for version in ("one", "two"):
+        store = KnowingNone(open_store(location), Plan(Fault.KILL, 10_000))
+        with pytest.warns(rm.UnconditionalStoreWarning, match="knows no conditions") as caught:
+            save(location, content(version), store=store)
+        assert len(caught) == 1
+        assert load(location) == expected(content(version))
+
+
+def test_a_store_that_knows_no_conditions_creates_nothing_exclusively(
+    memory_base: Location,
+) -> None:
+    store = KnowingNone(open_store(memory_base), Plan(Fault.KILL, 10_000))
+    with pytest.raises(UnsupportedRequestError):
+        save(memory_base.join("model.h5"), single("one"), overwrite=False, store=store)
+    assert open_store(memory_base).list(memory_base) == {}

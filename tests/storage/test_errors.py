@@ -36,6 +36,7 @@ from remote_models.errors import (
     StorageError,
     StoreFullError,
     StoreUnavailableError,
+    UnsupportedRequestError,
 )
 from remote_models.storage import Location, Publication, Store, open_store
 from remote_models.storage._errors import translate
@@ -662,7 +663,8 @@ def caused_by(kind: type[BaseException]) -> OSError:
         ("NoSuchKey", ModelNotFoundError), ("NoSuchBucket", BucketNotFoundError),
         ("InvalidAccessKeyId", CredentialsError), ("ExpiredToken", CredentialsError),
         ("AccessDenied", AccessDeniedError), ("PreconditionFailed", ConflictError),
-        ("ConditionalRequestConflict", ConflictError), ("SlowDown", StoreUnavailableError),
+        ("ConditionalRequestConflict", ConflictError),
+        ("NotImplemented", UnsupportedRequestError), ("SlowDown", StoreUnavailableError),
         ("503", StoreUnavailableError), ("AnythingNew", StorageError),
     ],
 )  # fmt: skip
