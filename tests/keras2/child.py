@@ -18,18 +18,27 @@ def run(
     *arguments: str | Path,
     python: str = sys.executable,
     environment: Mapping[str, str] | None = None,
+    first: Path | None = None,
 ) -> list[dict[str, Any]]:
     """Return the JSON objects that a script prints.
+
+    Args:
+        script: Its name.
+        arguments: What follows it.
+        python: What runs it.
+        environment: Variables of its own.
+        first: A folder whose modules go before all others.
 
     Raises:
         AssertionError: it failed; with the end of what it had to say.
     """
     here = Path(__file__).parent
+    folders = [*([first] if first else []), here.parents[1], here.parent]
     child = subprocess.run(
         [python, str(here / script), *map(str, arguments)],
         env={
             **os.environ,
-            "PYTHONPATH": os.pathsep.join([str(here.parents[1]), str(here.parent)]),
+            "PYTHONPATH": os.pathsep.join(map(str, folders)),
             "KERAS_BACKEND": "tensorflow",
             "TF_CPP_MIN_LOG_LEVEL": "3",
             "CUDA_VISIBLE_DEVICES": "",

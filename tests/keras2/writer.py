@@ -18,6 +18,7 @@ import tensorflow as tf
 import tf_keras as keras
 from formats.older_saved_models import make_older
 
+import remote_models as rm
 from keras2.application_cases import application_cases
 from keras2.differences import difference
 from keras2.layer_cases import layer_cases
@@ -194,14 +195,48 @@ def cases(arguments: list[str]) -> Iterator[tuple[str, Callable[[], Any]]]:
             yield name, make
 
 
+LENGTH = 10_040
+"""Of a dimension that may have any: SpliceAI cuts 10,000 off."""
+
+PROGRAM = ["def f(x):\n    return x + 1\n", "int main() { return 0; }\n"]
+
+
 def describe_existing(folder: Path) -> Iterator[dict[str, Any]]:
     """Load what others have saved, and write inputs and outputs beside it."""
-    for path in sorted(folder.glob("*/model.h5")):
-        model = keras.models.load_model(path)
-        # Small whole numbers, which may be words for all that is known.
-        shape = (2, *model.input_shape[1:])
-        inputs = np.random.default_rng(0).integers(0, 5, shape).astype("float32")
-        yield describe(f"file {path.parent.name}", model, path.parent, inputs, {})
+    for path in sorted([*folder.glob("*/model.h5"), *folder.glob("*/model")]):
+        name = f"file {path.parent.name}"
+        with rm.open_model(path, verify=False) as remote:
+            with_keras = remote.recognise().has_keras_metadata
+        if not with_keras:
+            yield describe_program(name, path)
+            continue
+        model = keras.models.load_model(path, compile=False)
+        random = np.random.default_rng(0)
+        inputs = tf.nest.map_structure(lambda each: small_numbers(each, random), model.input)  # noqa: B023
+        yield describe(name, model, path.parent, inputs, {})
+
+
+def small_numbers(tensor: Any, random: np.random.Generator) -> Any:
+    """Return small whole numbers, which may be words for all that is known."""
+    shape = (2, *(each or LENGTH for each in tensor.shape[1:]))
+    return random.integers(0, 5, shape).astype(tensor.dtype.as_numpy_dtype)
+
+
+def describe_program(name: str, path: Path) -> dict[str, Any]:
+    """Write what a program of TensorFlow that takes texts makes of two of them."""
+    run = tf.saved_model.load(str(path)).signatures["serving_default"]
+    takes = sorted(run.structured_input_signature[1])
+    made = run(**{each: tf.constant(PROGRAM) for each in takes})
+    arrays: dict[str, Any] = {f"x{i}": np.asarray(PROGRAM) for i in range(len(takes))}
+    for i, key in enumerate(sorted(made)):
+        value = made[key].numpy()
+        arrays[f"y{i}"] = value.astype("S") if value.dtype == object else value
+    np.savez(path.parent / "data.npz", **arrays)
+    about = {
+        "rounding": 0.0, "layers": [], "outputs": sorted(made), "inputs": takes, "trainable": []
+    }  # fmt: skip
+    (path.parent / "model.json").write_text(json.dumps({"case": name, **about}))
+    return {"case": name, "failed": {}}
 
 
 def main(folder: Path, arguments: list[str]) -> None:
