@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from remote_models._api._artifacts import open_model
 from remote_models._api._fetch import fetched, other_verb
 from remote_models._api._keys import Key
 from remote_models._api._publish import publish_files
+from remote_models._api._translating import TRANSLATED_GENERATION
 from remote_models._progress_bar import progress_callback
 from remote_models.errors import FormatError
 from remote_models.formats import Format
@@ -110,5 +112,12 @@ def load_architecture(
             )
         chosen = choose_framework(what.generation, framework)
         text = artifact.path.read_text(encoding="utf-8")
+        if what.generation == TRANSLATED_GENERATION and chosen.translates:
+            return chosen.translate_architecture(
+                json.loads(text),
+                where=str(artifact.location),
+                custom_objects=custom_objects,
+                safe_mode=safe_mode,
+            )
         with chosen.naming_generation(what, str(artifact.location)):
             return chosen.from_json(text, custom_objects=custom_objects, safe_mode=safe_mode)

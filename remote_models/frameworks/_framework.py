@@ -217,6 +217,21 @@ class Framework(ABC):
         """
         raise AssertionError(f"{self.name} does not translate")
 
+    def translate_architecture(
+        self,
+        architecture: Mapping[str, Any],
+        *,
+        where: str,
+        custom_objects: Mapping[str, Any] | None,
+        safe_mode: bool,
+    ) -> Any:
+        """Return a new model of an architecture of the other generation, with fresh weights.
+
+        Raises:
+            GenerationError: the framework has nothing for a part of it.
+        """
+        raise AssertionError(f"{self.name} does not translate")
+
     @abstractmethod
     def versions(self) -> Mapping[str, str]:
         """Return the names and versions of the framework and its backend."""
@@ -273,7 +288,9 @@ class Framework(ABC):
         """Return what is known of the variables of ``model``."""
 
     @contextmanager
-    def naming_generation(self, what: Recognition, where: str) -> Iterator[None]:
+    def naming_generation(
+        self, what: Recognition, where: str, *, into_model: bool = False
+    ) -> Iterator[None]:
         """Say which generation wrote an artifact when this one fails to read it.
 
         Only a failure on the other generation's artifact is renamed: any other is
@@ -284,7 +301,7 @@ class Framework(ABC):
         except (TypeError, ValueError, KeyError, AttributeError, ImportError, OSError) as error:
             if what.generation in (None, self.generation) or isinstance(error, FormatError):
                 raise
-            raise self.other_generation(what, where, cause=error) from error
+            raise self.other_generation(what, where, cause=error, into_model=into_model) from error
 
     def no_keras_model(self, what: Recognition, where: str) -> FormatError:
         """Return the error for a SavedModel that holds a graph and nothing of Keras."""
@@ -295,9 +312,21 @@ class Framework(ABC):
         )
 
     def other_generation(
-        self, what: Recognition, where: str, *, cause: Exception | None = None
+        self,
+        what: Recognition,
+        where: str,
+        *,
+        cause: Exception | None = None,
+        into_model: bool = False,
     ) -> GenerationError:
-        """Return the error that names who can open an artifact of the other generation."""
+        """Return the error that names who can open an artifact of the other generation.
+
+        Args:
+            what: The artifact.
+            where: Where it came from.
+            cause: Why this generation has failed, if it has tried.
+            into_model: Whether it was to be loaded into a model that is there.
+        """
         generation = what.generation or 5 - self.generation
         writer = {2: "tf_keras", 3: "keras"}[generation]
         reason = f": {_one_line(cause)}" if cause is not None else ""
@@ -305,6 +334,8 @@ class Framework(ABC):
             f"Open it with Keras {generation}: "
             f"pip install {writer}, then pass framework={writer!r} or use a {writer} model"
         )
+        if into_model:
+            advice = f"Load it into a model of Keras {generation}: pip install {writer}"
         if cause is not None:
             advice = (
                 "If the cause is a shape, build the model as it was; if it is a class of your "

@@ -19,6 +19,7 @@ from keras.src.saving import saving_lib, serialization_lib
 
 from remote_models.errors import GenerationError, RemoteModelsError, UnsafeFormatError
 from remote_models.formats.indexing import code_in_architecture
+from remote_models.frameworks._checkpoint_variables import checkpoint_variables
 from remote_models.frameworks._framework import UnknownClassError
 from remote_models.frameworks._keras2 import KERAS_2_FUNCTIONS, translate_architecture
 from remote_models.frameworks._keras_streaming import LoadingScope
@@ -28,7 +29,7 @@ from remote_models.frameworks._numbered_variables import numbered_variables
 from remote_models.remote_model import RemoteModel
 from remote_models.storage import Location, open_store
 
-__all__ = ["build_translated", "load_translated"]
+__all__ = ["build_architecture", "build_translated", "load_translated", "load_translated_weights"]
 
 _UNFIT = (TypeError, ValueError, KeyError, AttributeError, IndexError, RuntimeError,
           NotImplementedError, ImportError)  # fmt: skip
@@ -100,27 +101,14 @@ def build_translated(
         FormatError: variables and tensors do not match.
         RemoteModelsError: reading a tensor failed.
     """
-    known = {**keras.saving.get_custom_objects(), **(custom_objects or {})}
-    if safe_mode and (layers := code_in_architecture(json.dumps(architecture))):
-        raise UnsafeFormatError(
-            f"Lambda layers hold Python code: {', '.join(layers[:5])}",
-            where=tensors.where,
-            hint="If you trust whoever saved it, pass safe_mode=False",
-        )
-    custom = known.keys() - set(KERAS_2_FUNCTIONS.values())
-    translated = translate_architecture(architecture, custom=custom, url=tensors.where)
+    translated = _translated(architecture, tensors.where, custom_objects, safe_mode)
     training = translated.pop("compile_config", None)
     with keras.saving.custom_object_scope(dict(custom_objects or {})):
-        with LoadingScope(), _deep_graphs(translated):
-            try:
-                model = saving_lib._model_from_config(  # noqa: SLF001 - see the module
-                    json.dumps(translated), dict(custom_objects or {}), False, safe_mode
-                )
-            except _UNFIT as error:
-                raise _refused(error, tensors.where) from error
-            keys = [each.key for each in tensors.tensors]
-            by_key = numbered_variables(model, architecture, keys)
-            weights = load_weights(model, tensors, by_key=by_key)
+        with LoadingScope():
+            model = _built(translated, tensors.where, custom_objects, safe_mode)
+            weights = load_weights(
+                model, tensors, by_key=_variables_by_key(model, architecture, tensors)
+            )
         if compile and training is not None:
             try:
                 with serialization_lib.SafeModeScope(safe_mode):
@@ -130,6 +118,84 @@ def build_translated(
             load_optimizer(model, tensors, weights)
             _restore_product(model.optimizer)
     return model
+
+
+def build_architecture(
+    architecture: Mapping[str, Any],
+    *,
+    where: str,
+    custom_objects: Mapping[str, Any] | None,
+    safe_mode: bool,
+) -> Any:
+    """Return the Keras 3 model that an architecture of Keras 2 describes, with new weights.
+
+    Raises:
+        GenerationError: Keras 3 has nothing for a part of it.
+        UnsafeFormatError: it holds code.
+    """
+    translated = _translated(architecture, where, custom_objects, safe_mode)
+    translated.pop("compile_config", None)
+    with keras.saving.custom_object_scope(dict(custom_objects or {})):
+        return _built(translated, where, custom_objects, safe_mode)
+
+
+def load_translated_weights(model: Any, path: Path, *, where: str) -> None:
+    """Give the variables of a Keras 3 model what Keras 2 stored for them, by their names.
+
+    All match, one to one, or nothing is loaded. The optimizer's state stays as it is.
+
+    Raises:
+        FormatError: it is damaged, or variables and tensors do not match.
+    """
+    location = Location.parse(path)
+    remote = RemoteModel.open(open_store(location), location, verify=False)
+    tensors = named_tensors(remote.weights, remote.weights.stream, where=where)
+    by_key = _variables_by_key(model, remote.architecture or {}, tensors)
+    load_weights(model, tensors, by_key=by_key)
+
+
+def _translated(
+    architecture: Mapping[str, Any],
+    where: str,
+    custom_objects: Mapping[str, Any] | None,
+    safe_mode: bool,
+) -> dict[str, Any]:
+    """Return the configuration as Keras 3 would have written it; refuse code."""
+    known = {**keras.saving.get_custom_objects(), **(custom_objects or {})}
+    if safe_mode and (layers := code_in_architecture(json.dumps(architecture))):
+        raise UnsafeFormatError(
+            f"Lambda layers hold Python code: {', '.join(layers[:5])}",
+            where=where,
+            hint="If you trust whoever saved it, pass safe_mode=False",
+        )
+    custom = known.keys() - set(KERAS_2_FUNCTIONS.values())
+    return translate_architecture(architecture, custom=custom, url=where)
+
+
+def _built(
+    translated: Mapping[str, Any],
+    where: str,
+    custom_objects: Mapping[str, Any] | None,
+    safe_mode: bool,
+) -> Any:
+    with _deep_graphs(translated):
+        try:
+            return saving_lib._model_from_config(  # noqa: SLF001 - see the module
+                json.dumps(translated), dict(custom_objects or {}), False, safe_mode
+            )
+        except _UNFIT as error:
+            raise _refused(error, where) from error
+
+
+def _variables_by_key(
+    model: Any, architecture: Mapping[str, Any], tensors: NamedTensors
+) -> dict[str, Any]:
+    """Return the variable of each key that tells it, in whichever format."""
+    keys = [each.key for each in tensors.tensors]
+    return {
+        **numbered_variables(model, architecture, keys),
+        **checkpoint_variables(model, architecture, keys),
+    }
 
 
 @contextmanager

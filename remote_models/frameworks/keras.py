@@ -22,7 +22,12 @@ from remote_models.frameworks._framework import (
     WeightsOptions,
 )
 from remote_models.frameworks._h5_optimizer import keeping_compile_config, restore_optimizer
-from remote_models.frameworks._keras2_loading import build_translated, load_translated
+from remote_models.frameworks._keras2_loading import (
+    build_architecture,
+    build_translated,
+    load_translated,
+    load_translated_weights,
+)
 from remote_models.frameworks._keras_h5_streaming import build_and_load_h5, load_h5_weights
 from remote_models.frameworks._keras_saved_model import (
     load_graph,
@@ -40,6 +45,9 @@ if TYPE_CHECKING:
     from remote_models.frameworks._named_tensors import NamedTensors
 
 __all__ = ["Keras3"]
+
+_ONLY_BY_NAME = (Format.SAVED_MODEL, Format.CHECKPOINT)
+"""Formats of Keras 2 whose weights Keras 3 cannot read by itself."""
 
 _BACKEND_PACKAGES = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
 
@@ -202,6 +210,18 @@ class Keras3(Framework):
             safe_mode=safe_mode,
         )
 
+    def translate_architecture(
+        self,
+        architecture: Mapping[str, Any],
+        *,
+        where: str,
+        custom_objects: Mapping[str, Any] | None,
+        safe_mode: bool,
+    ) -> Any:
+        return build_architecture(
+            architecture, where=where, custom_objects=custom_objects, safe_mode=safe_mode
+        )
+
     def load_model_lazily(
         self,
         architecture: Mapping[str, Any],
@@ -261,11 +281,28 @@ class Keras3(Framework):
             raise self.no_keras_model(what, where)
         if what.format is Format.SAVED_MODEL and what.generation == self.generation:
             return load_saved_weights(model, path, skip_mismatch=options.skip_mismatch, where=where)
-        if what.format in (Format.SAVED_MODEL, Format.CHECKPOINT):
-            raise self.other_generation(what, where)
+        if what.generation == 2 and self._loads_by_name(model, what, options):
+            try:
+                return load_translated_weights(model, path, where=where)
+            except FormatError:
+                if what.format in _ONLY_BY_NAME:
+                    raise
+                # Keras goes by the order of layers, whatever they are called.
         by_name = {"by_name": True} if options.by_name else {}
-        with self.naming_generation(what, where):
+        with self.naming_generation(what, where, into_model=True):
             return model.load_weights(path, skip_mismatch=options.skip_mismatch, **by_name)
+
+    def _loads_by_name(self, model: Any, what: Recognition, options: WeightsOptions) -> bool:
+        """Whether to look for the tensors that a model's variables are called like."""
+        if not options.skip_mismatch and not options.by_name and model.built:
+            return True
+        if what.format in _ONLY_BY_NAME:
+            raise FormatError(
+                f"{what.title}: Keras 3 takes all of it or nothing, into a model that is built",
+                where="skip_mismatch, by_name" if model.built else "model",
+                hint="Leave the arguments out" if model.built else "Build it, or call it once",
+            )
+        return False
 
     def to_json(self, model: Any) -> str:
         text: str = model.to_json()

@@ -132,13 +132,15 @@ class TFKeras(Framework):
     def load_weights(
         self, model: Any, path: Path, what: Recognition, options: WeightsOptions, *, where: str
     ) -> Any:
-        if what.format in (Format.SHARDED_WEIGHTS, Format.KERAS_DIRECTORY):
-            raise self.other_generation(what, where)
+        if what.format in (Format.SHARDED_WEIGHTS, Format.KERAS_DIRECTORY) or (
+            what.format is Format.SAVED_MODEL and what.generation == 3
+        ):
+            raise self.other_generation(what, where, into_model=True)
         if not what.has_keras_metadata:
             raise self.no_keras_model(what, where)
         by_name = {"by_name": True} if options.by_name else {}
         # The layouts of both generations' weights agree for most layers.
-        with self.naming_generation(what, where):
+        with self.naming_generation(what, where, into_model=True):
             return model.load_weights(path, skip_mismatch=options.skip_mismatch, **by_name)
 
     def to_json(self, model: Any) -> str:
