@@ -8,9 +8,12 @@ store; each is imported when it is needed.
 from typing import TYPE_CHECKING
 
 from remote_models._api import (
+    GarbageReport,
+    Leftover,
     ModelListing,
     UnverifiedModelWarning,
     adopt_model,
+    collect_garbage,
     list_models,
     load_architecture,
     load_model,
@@ -60,7 +63,9 @@ else:
 __all__ = [
     "FileEntry",
     "FileMismatch",
+    "GarbageReport",
     "InferenceOnlyWarning",
+    "Leftover",
     "Manifest",
     "ModelListing",
     "PruneReport",
@@ -77,6 +82,7 @@ __all__ = [
     "Weights",
     "__version__",
     "adopt_model",
+    "collect_garbage",
     "export_weights",
     "list_models",
     "load_architecture",

@@ -4,15 +4,19 @@ from remote_models._api._adopt import adopt_model
 from remote_models._api._architectures import load_architecture, save_architecture
 from remote_models._api._artifacts import open_model, pull_model, push_model, verify_model
 from remote_models._api._fetch import UnverifiedModelWarning
+from remote_models._api._gc import GarbageReport, Leftover, collect_garbage
 from remote_models._api._listing import ModelListing, list_models
 from remote_models._api._models import load_model, save_model
 from remote_models._api._signing import sign_model
 from remote_models._api._weights import load_weights, save_weights
 
 __all__ = [
+    "GarbageReport",
+    "Leftover",
     "ModelListing",
     "UnverifiedModelWarning",
     "adopt_model",
+    "collect_garbage",
     "list_models",
     "load_architecture",
     "load_model",

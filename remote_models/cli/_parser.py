@@ -8,6 +8,7 @@ from collections.abc import Callable
 from remote_models._version import __version__
 from remote_models.cli._cache import cache_dir, cache_ls, cache_prune, cache_verify
 from remote_models.cli._copies import pull, push, verify
+from remote_models.cli._gc import gc
 from remote_models.cli._inspect import info, ls
 from remote_models.cli._signing import sign
 from remote_models.cli._tensors import adopt, weights
@@ -48,6 +49,8 @@ _DESCRIPTIONS = {
     "not notice. Also removes what processes that were killed have left behind.",
     "cache verify": "Removes those that are damaged, and then exits with 4. Loading does the "
     "same with the files that it uses.",
+    "gc": "Unfinished uploads, temporary files, files and announcements of saves that never "
+    "came through. Shows kind, size, age and URL of each, and removes nothing without --delete.",
     "info": "Reads the manifest and nothing else. Of a model without a manifest it reads as "
     "much as shows what it is.",
     "ls": "Of a model: size, digest and path of each file. Of anything else: size and path "
@@ -93,6 +96,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_versions(verbs)
     _add_promote(verbs)
     _add_prune(verbs)
+    _add_gc(verbs)
     _add_cache(verbs)
     return parser
 
@@ -202,6 +206,15 @@ def _add_prune(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     verb.add_argument(
         "-n", "--dry-run", action="store_true", help="delete nothing, say what would be"
     )
+
+
+def _add_gc(verbs: _Verbs[argparse.ArgumentParser]) -> None:
+    verb = _verb(verbs, "gc", gc, "find what killed saves have left, and remove it")
+    verb.add_argument("url", metavar="URL", help="a model, or a folder, prefix or bucket")
+    verb.add_argument(
+        "--older-than", default="24h", metavar="AGE", help="as in 90m, 24h or 7d; by default 24h"
+    )
+    verb.add_argument("--delete", action="store_true", help="remove it")
 
 
 def _add_cache(verbs: _Verbs[argparse.ArgumentParser]) -> None:

@@ -3,5 +3,19 @@
 from remote_models.publishing._artifact import Artifact
 from remote_models.publishing._file_source import FileSource, LocalFile, local_files
 from remote_models.publishing._publish import publish
+from remote_models.publishing._unfinished import (
+    UnfinishedSaves,
+    find_unfinished,
+    layout_of_manifest,
+)
 
-__all__ = ["Artifact", "FileSource", "LocalFile", "local_files", "publish"]
+__all__ = [
+    "Artifact",
+    "FileSource",
+    "LocalFile",
+    "UnfinishedSaves",
+    "find_unfinished",
+    "layout_of_manifest",
+    "local_files",
+    "publish",
+]

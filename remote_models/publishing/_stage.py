@@ -15,7 +15,7 @@ from remote_models.publishing._unchanged import UnchangedFiles
 from remote_models.storage import Location, ProgressCallback, ProgressMeter, Publication, Store
 from remote_models.tensor_hashing import ArtifactHasher
 
-__all__ = ["parents_of", "stage_files"]
+__all__ = ["is_entry_point", "parents_of", "stage_files"]
 
 _WORTH_THREADS = 1024 * 1024
 """Bytes of a chunk from which on hashing takes longer than handing it to threads."""
@@ -84,10 +84,10 @@ def stage_files(
 
 
 def _commit_order(paths: Collection[str]) -> list[str]:
-    return sorted(paths, key=lambda path: (_is_entry_point(path), path))
+    return sorted(paths, key=lambda path: (is_entry_point(path), path))
 
 
-def _is_entry_point(path: str) -> bool:
+def is_entry_point(path: str) -> bool:
     """Whether nothing of the artifact loads without this file, so that it comes last."""
     if "/" in path:
         return False

@@ -17,6 +17,7 @@ from remote_models.storage._settings import TransferSettings
 from remote_models.storage._staging import CommittedFile, StagedFile
 from remote_models.storage._store import Buffer, ObjectInfo, Store
 from remote_models.storage._transfer import read_all, read_chunks, read_range
+from remote_models.storage._uploads import UnfinishedUpload, is_at_or_below
 
 __all__ = [
     "Buffer",
@@ -35,7 +36,9 @@ __all__ = [
     "TransferProgress",
     "TransferSettings",
     "UnconditionalStoreWarning",
+    "UnfinishedUpload",
     "check_conditions",
+    "is_at_or_below",
     "open_reader",
     "open_store",
     "plan_requests",

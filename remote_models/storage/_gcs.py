@@ -10,6 +10,7 @@ when its upload is finished, whole or not at all.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, ClassVar, cast
 
 import aiohttp
@@ -32,13 +33,15 @@ from remote_models.storage._errors import replaced, translate
 from remote_models.storage._gcs_staging import GCSFileSystem, GCSStagedFile
 from remote_models.storage._gcs_uploads import (
     CLEANING_SECONDS,
+    GCSUploads,
 )
 from remote_models.storage._location import Location
 from remote_models.storage._staging import (
     WRITER,
     StagedFile,
 )
-from remote_models.storage._store import Buffer, ObjectInfo, Store
+from remote_models.storage._store import Buffer, ObjectInfo, Store, modified_of
+from remote_models.storage._uploads import UnfinishedUpload
 
 __all__ = ["GCSStagedFile", "GCSStore"]
 
@@ -113,6 +116,7 @@ class GCSStore(Store):
             version=generation,
             etag=generation,
             writer=found.get("metadata", {}).get(WRITER),
+            modified=datetime.fromisoformat(found["updated"]) if "updated" in found else None,
         )
 
     def list_names(self, folder: Location, prefix: str) -> Mapping[str, ObjectInfo]:
@@ -137,6 +141,12 @@ class GCSStore(Store):
         return GCSStagedFile(
             self._gcs, bucket, key, size, generation=generation, retry=retry, journal=self.journal
         )
+
+    def abort(self, upload: UnfinishedUpload) -> None:
+        with self.errors(upload.location):
+            uploads = GCSUploads(self._gcs, self.journal, self.transfer.retry.timeout)
+            if uploads.is_of_this_store(upload.upload_id):
+                uploads.cancel(upload.upload_id)
 
     def _read(self, key: str, start: int, stop: int, version: str | None) -> bytes:
         try:
@@ -164,7 +174,9 @@ class GCSStore(Store):
             raise replaced(location) from error
 
     def _describe(self, info: Mapping[str, Any]) -> ObjectInfo:
-        return ObjectInfo(size=int(info["size"]), etag=info.get("generation"))
+        return ObjectInfo(
+            size=int(info["size"]), etag=info.get("generation"), modified=modified_of(info)
+        )
 
     def _translate(self, error: Exception, location: Location) -> Exception | None:
         row = self._row(error, location)

@@ -169,7 +169,7 @@ class GCSUploads:
         found = None
         for entry in self._journal.of(wanted.url):
             session = entry.record.upload
-            if not self._is_of_this_store(session):
+            if not self.is_of_this_store(session):
                 entry.release()
                 continue
             kept = self._kept(entry.record) if _fits(entry.record, wanted) else 0
@@ -181,7 +181,7 @@ class GCSUploads:
             entry.remove()
         return found
 
-    def _is_of_this_store(self, session: str) -> bool:
+    def is_of_this_store(self, session: str) -> bool:
         """Whether a URI may be given what authorises this process: no other server may."""
         return session.startswith(f"{self._gcs.base.rpartition('/storage/v1/')[0]}/")
 

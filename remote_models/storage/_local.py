@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import mmap
 import os
+import re
 import secrets
 import stat
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from typing import ClassVar
 
 from remote_models.storage._errors import missing_parent, replaced, translate
@@ -20,6 +22,8 @@ from remote_models.storage._store import Buffer, ObjectInfo, Store, absence_as_s
 __all__ = ["LocalStagedFile", "LocalStore"]
 
 _STAGING_SUFFIX = ".remote-models-staging"
+
+_STAGING_NAME = re.compile(rf"\.(.*)\.[0-9a-f]{{12}}{re.escape(_STAGING_SUFFIX)}", re.DOTALL)
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 """What ``link`` says on file systems without hard links (FAT, some FUSE mounts)."""
@@ -99,6 +103,17 @@ class LocalStore(Store):
     ) -> StagedFile:
         return LocalStagedFile(location.path, if_absent=if_absent, if_match=if_match)
 
+    def staging_files(self, location: Location) -> Mapping[Location, ObjectInfo]:
+        with self.errors(location):
+            parent = location.parent
+            beside = os.listdir(parent.path) if os.path.isdir(parent.path) else []
+            places = [parent.join(name) for name in _staging_names(beside, location.name)]
+            for folder, _, names in os.walk(location.path, onerror=_raise_unless_absent):
+                inside = os.path.relpath(folder, location.path).replace(os.sep, "/")
+                around = location if inside == "." else location.join(inside)
+                places += [around.join(name) for name in _staging_names(names)]
+            return {place: _describe(os.lstat(place.path)) for place in places if _is_file(place)}
+
     def make_directory(self, location: Location) -> bool:
         with self.errors(location):
             try:
@@ -159,10 +174,8 @@ class LocalStagedFile(StagedFile):
         self._if_absent = if_absent
         self._if_match = if_match
         self._folder, name = os.path.split(path)
-        # File systems limit a name to 255 bytes.
-        name = os.fsencode(name)[:100].decode(errors="ignore")
         self._staging = os.path.join(
-            self._folder, f".{name}.{secrets.token_hex(6)}{_STAGING_SUFFIX}"
+            self._folder, f".{_shortened(name)}.{secrets.token_hex(6)}{_STAGING_SUFFIX}"
         )
         self._file = open(self._staging, "xb")  # noqa: SIM115 - closed by commit and discard
 
@@ -248,8 +261,26 @@ def _status(path: str) -> os.stat_result | None:
     return None  # gone between the listing and the look at it
 
 
+def _staging_names(names: Iterable[str], wanted: str | None = None) -> list[str]:
+    """Return those that are of staging files, for a file of this name or its manifest."""
+    matches = ((name, _STAGING_NAME.fullmatch(name)) for name in names)
+    manifest = None if wanted is None else f"{wanted}.manifest.json"
+    allowed = {_shortened(name) for name in (wanted, manifest) if name is not None}
+    return [name for name, match in matches if match and (not allowed or match[1] in allowed)]
+
+
+def _is_file(location: Location) -> bool:
+    return os.path.isfile(location.path) and not os.path.islink(location.path)
+
+
+def _shortened(name: str) -> str:
+    """Return the start of a name: file systems limit one to 255 bytes."""
+    return os.fsencode(name)[:100].decode(errors="ignore")
+
+
 def _describe(status: os.stat_result) -> ObjectInfo:
-    return ObjectInfo(size=status.st_size, etag=_etag(status))
+    modified = datetime.fromtimestamp(status.st_mtime, UTC)
+    return ObjectInfo(size=status.st_size, etag=_etag(status), modified=modified)
 
 
 def _etag(status: os.stat_result) -> str:

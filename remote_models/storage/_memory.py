@@ -56,7 +56,8 @@ class MemoryStore(Store):
         file = self._filesystem.store.get(info["name"])
         etag = None if file is None else _etag(file)  # another thread may have deleted it
         writer = file.writer if isinstance(file, _WrittenFile) else None
-        return ObjectInfo(size=int(info["size"]), etag=etag, writer=writer)
+        modified = None if file is None else file.modified
+        return ObjectInfo(size=int(info["size"]), etag=etag, writer=writer, modified=modified)
 
 
 class _WrittenFile(MemoryFile):  # type: ignore[misc]

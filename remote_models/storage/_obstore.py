@@ -316,7 +316,9 @@ class ObstoreStore(Store):
             try:
                 found = {
                     each["path"][cut:]: ObjectInfo(
-                        size=each["size"], etag=strong_etag(each["e_tag"])
+                        size=each["size"],
+                        etag=strong_etag(each["e_tag"]),
+                        modified=each["last_modified"],
                     )
                     for each in find(client, key)
                 }
@@ -349,6 +351,7 @@ def _info(answer: GetResult) -> ObjectInfo:
         version=pinning_version(found["version"]),
         etag=strong_etag(found["e_tag"]),
         writer=answer.attributes.get(WRITER),
+        modified=found["last_modified"],
     )
 
 

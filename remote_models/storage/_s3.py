@@ -43,7 +43,7 @@ from remote_models.storage._s3_codes import (
 from remote_models.storage._s3_staging import S3FileSystem, S3StagedFile, object_version
 from remote_models.storage._s3_uploads import S3Object, S3Uploads
 from remote_models.storage._staging import WRITER, StagedFile
-from remote_models.storage._store import Buffer, ObjectInfo, Store, check_size
+from remote_models.storage._store import Buffer, ObjectInfo, Store, check_size, modified_of
 from remote_models.storage._uploads import UnfinishedUpload, is_at_or_below
 
 __all__ = ["S3StagedFile", "S3Store"]
@@ -252,7 +252,11 @@ class S3Store(Store):
         return answer.get("ETag"), data
 
     def _describe(self, info: Mapping[str, Any]) -> ObjectInfo:
-        return ObjectInfo(size=int(info["size"]), etag=strong_etag(info.get("ETag")))
+        return ObjectInfo(
+            size=int(info["size"]),
+            etag=strong_etag(info.get("ETag")),
+            modified=modified_of(info),
+        )
 
     def _translate(self, error: Exception, location: Location) -> Exception | None:
         row = BY_CODE.get(_code(error) or "") or _row_by_type(error)
@@ -283,6 +287,7 @@ def _info(response: Mapping[str, Any]) -> ObjectInfo:
         version=object_version(response),
         etag=strong_etag(response.get("ETag")),
         writer=response.get("Metadata", {}).get(WRITER),
+        modified=response.get("LastModified"),
     )
 
 

@@ -49,6 +49,10 @@ BY_CODE: Mapping[str, Row] = {
     **dict.fromkeys(
         ("NoSuchKey", "NoSuchVersion", "404"), (ModelNotFoundError, "nothing is stored here", None)
     ),
+    "NoSuchUpload": (
+        StorageError, "the upload is gone: somebody has aborted it before it was finished",
+        "Save again; let remote-models gc and the bucket's lifecycle leave recent uploads alone",
+    ),
     "NoSuchBucket": (
         BucketNotFoundError, "the bucket does not exist", "Make it first, or check the endpoint"
     ),

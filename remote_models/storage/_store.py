@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from fsspec import AbstractFileSystem
@@ -19,7 +20,7 @@ from remote_models.storage._staging import SpooledStagedFile, StagedFile
 from remote_models.storage._upload_journal import UploadJournal
 from remote_models.storage._uploads import UnfinishedUpload
 
-__all__ = ["Buffer", "ObjectInfo", "Store", "absence_as_such", "check_size"]
+__all__ = ["Buffer", "ObjectInfo", "Store", "absence_as_such", "check_size", "modified_of"]
 
 Buffer = bytes | memoryview
 """What a read returns; a view only where that saves a copy."""
@@ -66,12 +67,15 @@ class ObjectInfo:
             ``None`` where the store has nothing of the kind.
         writer: Who wrote it (see :class:`StagedFile`), where that is known; a listing
             does not tell it.
+        modified: When it was written, or, of some objects of S3, when their upload was
+            begun; a listing tells it. Of no meaning for whether two objects are the same.
     """
 
     size: int
     version: str | None = None
     etag: str | None = None
     writer: str | None = None
+    modified: datetime | None = field(default=None, compare=False)
 
 
 class Store:
@@ -241,6 +245,14 @@ class Store:
         """
         return None
 
+    def staging_files(self, location: Location) -> Mapping[Location, ObjectInfo]:
+        """Return temporary files for what was to appear at or below ``location``.
+
+        Only a store whose files wait beside their places has any. Each belongs to a save
+        that is under way, or was killed.
+        """
+        return {}
+
     def uploads(self, location: Location) -> Sequence[UnfinishedUpload]:
         """Return the uploads in parts that were begun at or below ``location``, by anybody.
 
@@ -317,10 +329,21 @@ class Store:
 
     def _describe(self, info: Mapping[str, Any]) -> ObjectInfo:
         """Take what the filesystem says of a file."""
-        return ObjectInfo(size=int(info["size"]), etag=_etag(info))
+        return ObjectInfo(size=int(info["size"]), etag=_etag(info), modified=modified_of(info))
 
     def _translate(self, error: Exception, location: Location) -> Exception | None:
         return translate(error, location)
+
+
+def modified_of(info: Mapping[str, Any]) -> datetime | None:
+    """Return when a file was written, from what a filesystem of fsspec says of it."""
+    for name in _TIMES:
+        time = info.get(name)
+        if isinstance(time, datetime):
+            return time if time.tzinfo else time.replace(tzinfo=UTC)
+        if isinstance(time, (int, float)):
+            return datetime.fromtimestamp(time, UTC)
+    return None
 
 
 def _etag(info: Mapping[str, Any]) -> str | None:

@@ -46,7 +46,7 @@ from remote_models.publishing import Artifact, local_files, publish
 from remote_models.storage import Location, ObjectInfo, open_store
 
 VERBS = (
-    "adopt", "info", "ls", "promote", "prune", "pull", "push", "sign", "verify", "versions",
+    "adopt", "gc", "info", "ls", "promote", "prune", "pull", "push", "sign", "verify", "versions",
     "weights",
 )  # fmt: skip
 
