@@ -24,8 +24,8 @@ class RetryPolicy:
 
     The clients of the stores ask again by themselves, some of them for half a minute,
     but not after every error. So that an outage is not waited for many times over, no
-    attempt begins once ``patience`` is used up, by the client or here, and no request
-    is waited for longer than ``timeout``: an outage ends in an error after a minute.
+    attempt begins once a third of ``timeout`` is used up, by the client or here, and no
+    request is waited for longer than that: an outage ends in an error after a minute.
 
     A range that is late is asked for a second time on another connection, which is as
     often as not a faster one ("Performance design patterns for Amazon S3", section
@@ -39,7 +39,6 @@ class RetryPolicy:
         attempts: How often to ask in all.
         first_pause: The longest that the first pause may be, in seconds.
         longest_pause: The longest that any pause may be, in seconds.
-        patience: Seconds after the first attempt began in which another may begin.
         late: Seconds after which a range is asked for a second time, and more for a
             large one: see ``late_after``.
         timeout: Seconds after which a request is given up, and more for a large one:
@@ -53,7 +52,6 @@ class RetryPolicy:
     attempts: int = 4
     first_pause: float = 0.5
     longest_pause: float = 4.0
-    patience: float = 20.0
     late: float = 10.0
     timeout: float = 60.0
     slowest: int = 32 * 1024
@@ -68,6 +66,11 @@ class RetryPolicy:
                 raise ArgumentError(
                     "not a positive number", where=f"RetryPolicy.{name}", found=repr(value)
                 )
+
+    @property
+    def patience(self) -> float:
+        """Seconds after the first attempt began in which another may begin."""
+        return self.timeout / 3
 
     def late_after(self, size: int) -> float:
         """Return after how many seconds ``size`` bytes that have not come are late."""

@@ -70,6 +70,12 @@ class TransferSettings:
                     found=repr(value),
                 )
 
+        if not isinstance(self.retry, RetryPolicy):
+            raise ArgumentError(
+                "not a RetryPolicy", where="TransferSettings.retry", found=repr(self.retry),
+                hint="Pass retry=remote_models.RetryPolicy(attempts=…)",
+            )  # fmt: skip
+
     @property
     def request_size(self) -> int:
         """Bytes per request: as many as let ``max_concurrency`` of them fit the budget."""

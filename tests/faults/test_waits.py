@@ -30,7 +30,7 @@ from remote_models.storage import (
 MIB = 1024 * 1024
 
 IMPATIENT = TransferSettings(
-    max_request=MIB, retry=RetryPolicy(patience=0.5, late=0.3, timeout=1.0, slowest=16 * MIB)
+    max_request=MIB, retry=RetryPolicy(late=0.3, timeout=1.0, slowest=16 * MIB)
 )
 
 Act = Callable[[Store, Location], object]

@@ -108,7 +108,7 @@ def test_pauses_are_random_parts_of_growing_ones() -> None:
         raise StoreUnavailableError("for good")
 
     with pytest.raises(StoreUnavailableError):
-        replace(clock.policy(lambda: 0.5), attempts=6, patience=100).retried(fail)
+        replace(clock.policy(lambda: 0.5), attempts=6, timeout=300).retried(fail)
     assert clock.pauses == [0.25, 0.5, 1.0, 2.0, 2.0]
 
 

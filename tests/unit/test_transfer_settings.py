@@ -91,6 +91,11 @@ def test_nonsense_in_an_argument_is_named(value: object) -> None:
         TransferSettings(max_concurrency=value)  # type: ignore[arg-type]
 
 
+def test_a_policy_of_another_type_is_named() -> None:
+    with pytest.raises(ArgumentError, match=r"TransferSettings\.retry"):
+        TransferSettings(retry=8)  # type: ignore[arg-type]
+
+
 def test_a_store_takes_the_argument_before_the_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
