@@ -13,6 +13,7 @@ from functools import partial
 from itertools import takewhile
 
 from remote_models._api._arguments import URL, StorageOptions
+from remote_models._api._listing import refuse_missing_bucket
 from remote_models.errors import (
     ArgumentError,
     ConflictError,
@@ -141,6 +142,8 @@ class _Sweep:
     def report(self) -> GarbageReport:
         """Walk, remove, and tell."""
         objects = self._objects()
+        if not objects:
+            refuse_missing_bucket(self._store, self._location)
         self._sweep_saves(objects)
         with self._skipping("unfinished uploads"):
             self._sweep_uploads()

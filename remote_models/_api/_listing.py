@@ -13,7 +13,7 @@ from remote_models.manifest import DIRECTORY_MANIFEST, FILE_MANIFEST_SUFFIX
 from remote_models.signing import DIRECTORY_SIGNATURE
 from remote_models.storage import Location, Store, open_store, read_range
 
-__all__ = ["ModelListing", "list_models"]
+__all__ = ["ModelListing", "list_models", "refuse_missing_bucket"]
 
 _SAVED_MODEL = "saved_model.pb"
 _BESIDE_FILES = (DIRECTORY_MANIFEST, DIRECTORY_SIGNATURE)
@@ -57,7 +57,7 @@ def list_models(url: URL, *, storage_options: StorageOptions | None = None) -> l
     store = open_store(location)
     sizes = {path: info.size for path, info in store.list(location).items()}
     if not sizes:
-        _refuse_missing_bucket(store, location)
+        refuse_missing_bucket(store, location)
         raise ModelNotFoundError(
             "nothing is stored below this URL", where=str(location), hint="Check the URL"
         )
@@ -65,7 +65,7 @@ def list_models(url: URL, *, storage_options: StorageOptions | None = None) -> l
     return sorted(found, key=lambda listing: listing.path)
 
 
-def _refuse_missing_bucket(store: Store, location: Location) -> None:
+def refuse_missing_bucket(store: Store, location: Location) -> None:
     """Tell an empty place from a bucket that does not exist, which a listing does not."""
     try:
         read_range(store, location.join(DIRECTORY_MANIFEST), 0, 1)

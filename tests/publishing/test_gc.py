@@ -38,7 +38,7 @@ from publishing.test_faults import (
     trials,
 )
 from remote_models import cli
-from remote_models.errors import ArgumentError, ConflictError, StorageError
+from remote_models.errors import ArgumentError, BucketNotFoundError, ConflictError, StorageError
 from remote_models.manifest import Layout, StoredManifest
 from remote_models.publishing import find_unfinished
 from remote_models.remote_model import manifest_location
@@ -277,6 +277,20 @@ def test_one_model_of_one_file(local_base: Location) -> None:
 def test_bad_ages(memory_base: Location, older_than: object) -> None:
     with pytest.raises(ArgumentError, match="older_than"):
         rm.collect_garbage(memory_base.url, older_than=older_than)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("server", ["seaweed", "fake_gcs"])
+def test_a_bucket_that_does_not_exist(request: pytest.FixtureRequest, server: str) -> None:
+    emulator: Emulator = request.getfixturevalue(server)
+    scheme = "gs" if server == "fake_gcs" else "s3"
+    with pytest.raises(BucketNotFoundError):
+        rm.collect_garbage(
+            f"{scheme}://no-such-bucket-1/models", storage_options=emulator.storage_options
+        )
+
+
+def test_where_nothing_is_nothing_is_found(base: Location) -> None:
+    assert sweep(base.join("none")) == rm.GarbageReport(leftovers=())
 
 
 # Beside a saver

@@ -32,6 +32,7 @@ from remote_models.cli import (
     OK,
     USAGE,
     _copies,
+    _gc,
     _inspect,
     _signing,
     _tensors,
@@ -780,7 +781,7 @@ def test_weights_to_a_place_that_cannot_be(run: Command, adopted: str, tmp_path:
 # Errors
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "gc"])
 def test_where_nothing_is_every_verb_says_so(
     run: Command, verb: str, base: str, tmp_path: Path
 ) -> None:
@@ -853,10 +854,9 @@ def test_an_error_as_json_has_the_same_keys_always(
     assert unknown.document.keys() == result.document.keys()
 
 
-CALLS = (
-    "Repository", "adopt_model", "list_models", "open_model", "pull_model", "push_model",
-    "sign_model",
-    "verify_model",
+CALLS = ("collect_garbage",
+    "Repository", "adopt_model", "list_models", "open_model", "pull_model",
+    "push_model", "sign_model", "verify_model",
 )  # fmt: skip
 """What the command line calls of the library."""
 
@@ -864,7 +864,7 @@ CALLS = (
 def replace_calls(monkeypatch: pytest.MonkeyPatch, substitute: Callable[..., object]) -> None:
     places = [
         (module, name)
-        for module in (_copies, _inspect, _signing, _tensors, _versions)
+        for module in (_copies, _gc, _inspect, _signing, _tensors, _versions)
         for name in CALLS
         if hasattr(module, name)
     ]
@@ -881,7 +881,7 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
 
 
 WORDS = {
-    "info": ("info", "u"), "ls": ("ls", "u"), "verify": ("verify", "u"),
+    "gc": ("gc", "u"), "info": ("info", "u"), "ls": ("ls", "u"), "verify": ("verify", "u"),
     "pull": ("pull", "u", "d"), "push": ("push", "d", "u"), "adopt": ("adopt", "u"),
     "sign": ("sign", "u", "--key", "k.pem"),
     "weights": ("weights", "u"), "versions": ("versions", "u"),
