@@ -372,13 +372,13 @@ def test_a_reader_is_up_to_date_after_its_pause(
     assert load(location) == expected(directory("v1"))
 
 
-@pytest.mark.parametrize("kind", ["s3", "gcs"])
+@pytest.mark.parametrize("kind", ["s3", "ministack", "gcs"])
 @pytest.mark.parametrize("name", ON_SERVERS)
 def test_killed_on_servers(request: pytest.FixtureRequest, kind: str, name: str) -> None:
     run(name, base_of(request, kind), Fault.KILL)
 
 
-@pytest.mark.parametrize("kind", ["s3", "gcs"])
+@pytest.mark.parametrize("kind", ["s3", "ministack", "gcs"])
 @pytest.mark.parametrize("name", ON_SERVERS)
 def test_failed_on_servers(request: pytest.FixtureRequest, kind: str, name: str) -> None:
     run(name, base_of(request, kind), Fault.FAIL, check_failure)

@@ -43,7 +43,8 @@ MOST_REQUESTS = 100
 CHANGES = ("PUT", "POST", "DELETE")
 
 CLIENTS = [("seaweed", "obstore"), ("seaweed", "fsspec"), ("moto", "obstore"),
-           ("moto", "fsspec"), ("fake_gcs", "auto")]  # fmt: skip
+           ("moto", "fsspec"), ("ministack", "obstore"), ("ministack", "fsspec"),
+           ("fake_gcs", "auto")]  # fmt: skip
 
 
 class Buckets(Protocol):
