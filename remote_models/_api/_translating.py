@@ -11,6 +11,7 @@ from remote_models.formats import Format
 from remote_models.frameworks import (
     Framework,
     NamedTensors,
+    NotInConfigurationError,
     UnknownClassError,
     named_tensors,
 )
@@ -65,8 +66,8 @@ def translate_model(
 ) -> Any | None:
     """Return the model of ``framework``, or ``None`` where only a copy will do.
 
-    That is so for frameworks that translate nothing, and for artifacts that are being
-    replaced at this moment.
+    That is so for frameworks that translate nothing, for models that have learnt
+    vocabularies, and for artifacts that are being replaced at this moment.
 
     Raises:
         GenerationError: the framework has nothing for a part of the model.
@@ -86,6 +87,8 @@ def translate_model(
                 compile=compile,
                 safe_mode=safe_mode,
             )
+    except NotInConfigurationError:
+        return None  # the copying loader looks into the other files
     except UnknownClassError:
         if remote.format is Format.SAVED_MODEL and framework.runs_graphs:
             return None  # which takes a copy

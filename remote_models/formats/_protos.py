@@ -2,9 +2,10 @@
 
 Sources: tensor_bundle.proto, trackable_object_graph.proto, saved_model.proto,
 meta_graph.proto, saved_object_graph.proto (tensorflow/core/protobuf) and
-tensor_shape.proto, tensor_slice.proto, versions.proto (tensorflow/core/framework).
-Only the fields that are read are declared, and a ``saved_model.pb`` twice: for who reads
-its signatures and for who reads its objects. A ``SavedNode`` is a ``SavedObject`` there,
+tensor_shape.proto, tensor_slice.proto, versions.proto, graph.proto, node_def.proto,
+attr_value.proto, tensor.proto (tensorflow/core/framework).
+Only the fields that are read are declared, and a ``saved_model.pb`` three times: for who
+reads its signatures, its objects and its tables. A ``SavedNode`` is a ``SavedObject`` there,
 which is the name of another message in saved_metadata.proto.
 
 The descriptors are built at run time in a private pool: protobuf refuses two
@@ -84,6 +85,33 @@ _MESSAGES: dict[str, tuple[tuple[int, str, str], ...]] = {
     "SavedObjectGraph": ((1, "nodes", "SavedNode*"),),
     "SavedNode": ((1, "children", "ObjectReference*"), (4, "user_object", "SavedUserObject")),
     "SavedUserObject": ((1, "identifier", "bytes"), (3, "metadata", "bytes")),
+    "SavedModelTables": ((2, "meta_graphs", "MetaGraphTables*"),),
+    "MetaGraphTables": ((2, "graph_def", "GraphDef"), (7, "object_graph_def", "SavedTables")),
+    "GraphDef": ((1, "node", "NodeDef*"),),
+    "NodeDef": ((1, "name", "bytes"), (2, "op", "bytes"), (5, "attr", "AttrEntry*")),
+    "AttrEntry": ((1, "key", "bytes"), (2, "value", "AttrValue")),
+    "AttrValue": ((8, "tensor", "TensorProto"),),
+    "TensorProto": (
+        (1, "dtype", "int32"),
+        (2, "tensor_shape", "TensorShapeProto"),
+        (4, "tensor_content", "bytes"),
+        (8, "string_val", "bytes*"),
+        (10, "int64_val", "int64*"),
+    ),
+    "SavedTables": (
+        (1, "nodes", "SavedTable*"),
+        (2, "concrete_functions", "ConcreteFunctionEntry*"),
+    ),
+    "SavedTable": (
+        (1, "children", "ObjectReference*"),
+        (4, "user_object", "SavedUserObject"),
+        (6, "function", "SavedFunction"),
+        (9, "constant", "SavedConstant"),
+    ),
+    "SavedFunction": ((1, "concrete_functions", "bytes*"),),
+    "SavedConstant": ((1, "operation", "bytes"),),
+    "ConcreteFunctionEntry": ((1, "key", "bytes"), (2, "value", "SavedConcreteFunction")),
+    "SavedConcreteFunction": ((2, "bound_inputs", "int32*"),),
     "SavedModel": ((2, "meta_graphs", "MetaGraphDef*"),),
     "MetaGraphDef": ((1, "meta_info_def", "MetaInfoDef"), (5, "signature_def", "SignatureEntry*")),
     "MetaInfoDef": ((4, "tags", "bytes*"),),

@@ -15,6 +15,7 @@ from remote_models.formats._object_graph import OBJECT_GRAPH
 from remote_models.formats._signatures import Signature, SignatureTensor, parse_signatures
 from remote_models.formats._string_tensor import decode_strings
 from remote_models.formats._tensor_bundle import check_piece
+from remote_models.formats._vocabularies import with_vocabularies
 
 __all__ = [
     "OBJECT_GRAPH",
@@ -34,5 +35,6 @@ __all__ = [
     "parse_signatures",
     "stored_layers",
     "with_variable_names",
+    "with_vocabularies",
     "without_model_name",
 ]

@@ -20,6 +20,7 @@ __all__ = [
     "Framework",
     "InferenceOnlyWarning",
     "ModelDescription",
+    "NotInConfigurationError",
     "SaveOptions",
     "StreamedSave",
     "TensorSpec",
@@ -102,6 +103,10 @@ class UnknownClassError(GenerationError):
     def reason(self) -> str:
         """What is not known, in words that fit into a sentence."""
         return self.message if self.found is None else f"{self.message}: {self.found}"
+
+
+class NotInConfigurationError(UnknownClassError):
+    """A layer has learnt something that is not in the configuration, but in other files."""
 
 
 class UnmatchedTensorsError(ValueError):

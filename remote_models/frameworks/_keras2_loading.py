@@ -18,7 +18,7 @@ import keras
 from keras.src.saving import saving_lib, serialization_lib
 
 from remote_models.errors import GenerationError, RemoteModelsError, UnsafeFormatError
-from remote_models.formats.indexing import code_in_architecture
+from remote_models.formats.indexing import code_in_architecture, with_vocabularies
 from remote_models.frameworks._checkpoint_variables import checkpoint_variables
 from remote_models.frameworks._framework import UnknownClassError
 from remote_models.frameworks._keras2 import KERAS_2_FUNCTIONS, translate_architecture
@@ -70,7 +70,7 @@ def load_translated(
             hint="Load it with tf_keras: pip install tf_keras, then pass framework='tf_keras'",
         )
     return build_translated(
-        remote.architecture,
+        with_vocabularies(remote.architecture, path, remote.recognise(), where=where),
         named_tensors(remote.weights, remote.weights.stream, where=where),
         custom_objects=custom_objects,
         compile=compile,

@@ -16,6 +16,7 @@ import keras
 
 from remote_models.errors import FormatError
 from remote_models.formats.indexing import OptimizerNames
+from remote_models.frameworks._learnt_summary import learnt_summary
 from remote_models.frameworks._named_tensors import NamedTensor, NamedTensors
 from remote_models.tensors import Role
 
@@ -43,7 +44,7 @@ def named_variables(model: Any) -> list[tuple[str, Any]]:
     """
     named: dict[int, tuple[str, Any]] = {}
     for layer in _leaves(model):
-        for variable in layer.variables:
+        for variable in (*layer.variables, *learnt_summary(layer)):
             if not variable.path.endswith("seed_generator_state"):
                 named.setdefault(id(variable), (_name(variable.path, layer.name), variable))
     return list(named.values())
@@ -176,7 +177,7 @@ def _match_in_order(
         if tensor.name not in matched:
             groups.setdefault(tensor.name.partition("/")[0], ([], []))[1].append(tensor)
     for variables, tensors in groups.values():
-        ours = [(_last(name), tuple(each.shape)) for name, each in variables]
+        ours = [(_last(name), tuple(each.shape or ())) for name, each in variables]
         theirs = [(_last(each.name), each.shape) for each in tensors]
         if len(ours) == len(theirs) and all(map(_may_be_same, ours, theirs)):
             pairs = zip(tensors, variables, strict=True)
@@ -283,7 +284,7 @@ def _refuse_rest(
 def _refuse_shapes(matched: Mapping[str, Any], stored: Collection[NamedTensor], where: str) -> None:
     for tensor in stored:
         variable = matched.get(tensor.name)
-        if variable is not None and tuple(variable.shape) != tensor.shape:
+        if getattr(variable, "shape", None) is not None and tuple(variable.shape) != tensor.shape:
             raise FormatError(
                 "a stored tensor has another shape than the model's variable",
                 where=f"{where}: {tensor.name}",

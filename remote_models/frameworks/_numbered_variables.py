@@ -14,6 +14,7 @@ from typing import Any
 import keras
 
 from remote_models.formats.indexing import StoredLayer, stored_layers
+from remote_models.frameworks._learnt_summary import learnt_summary
 
 __all__ = ["numbered_variables"]
 
@@ -76,6 +77,7 @@ def _own_variables(layer: Any) -> Iterator[Any]:
         if isinstance(each, keras.layers.Layer)
         for variable in each.variables
     }
+    yield from learnt_summary(layer)
     for variable in (*layer.trainable_variables, *layer.non_trainable_variables):
         if id(variable) not in inside and not variable.path.endswith("seed_generator_state"):
             yield variable

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["compiled_cases", "model_cases", "operation_cases"]
+__all__ = ["compiled_cases", "learnt_cases", "model_cases", "operation_cases"]
 
 Model = Any
 
@@ -208,6 +208,37 @@ def operation_cases(keras: Any, tf: Any) -> dict[str, Callable[[], Model]]:
         "called twice": around(lambda x: tf.nn.relu(tf.nn.relu(x) - 0.1)),
     }
     return {f"function {name}": make for name, make in cases.items()}
+
+
+def learnt_cases(keras: Any) -> dict[str, Callable[[], Model]]:
+    """Return makers of models with layers that have learnt from data with ``adapt``."""
+    L = keras.layers  # noqa: N806 - as everybody calls it
+
+    def learnt(layer: Any, data: Any) -> Any:
+        layer.adapt(np.array(data))
+        return layer
+
+    def words() -> Model:
+        some = [["b"], ["a"], ["b"], ["d"]]
+        x, y = keras.Input((4,), dtype="string"), keras.Input((1,), dtype="string")
+        lookup = learnt(L.StringLookup(mask_token="", num_oov_indices=2), some)
+        many = learnt(L.StringLookup(output_mode="multi_hot"), some)
+        text = learnt(L.TextVectorization(output_sequence_length=3), [["b c"], ["b a"]])
+        inner = keras.Input((1,), dtype="string")
+        nested = keras.Model(inner, L.Embedding(5, 2)(text(inner)))
+        return keras.Model([x, y], [lookup(x), many(x), nested(y)])
+
+    def numbers() -> Model:
+        x = keras.Input((4,), dtype="int64")
+        return keras.Model(x, learnt(L.IntegerLookup(), [[3], [3], [1]])(x))
+
+    def bins() -> Model:
+        x = keras.Input((4,))
+        layer = L.Discretization(num_bins=4)
+        layer.adapt(np.random.default_rng(0).normal(size=(60, 1)).astype("float32"))
+        return keras.Model(x, L.Dense(2)(L.CategoryEncoding(4)(layer(x))))
+
+    return {"learnt words": words, "learnt numbers": numbers, "learnt bins": bins}
 
 
 def compiled_cases(keras: Any) -> dict[str, Callable[[], Model]]:

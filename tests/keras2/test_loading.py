@@ -27,6 +27,8 @@ RUNS = (
     ("h5", "model ", "compiled ", *REFUSED),
     ("tf", "MobileNetV2", "nested_deferred", "slashes", "custom", "with averages", SAME_NAMES),
     ("tf2.4", "nested", "slashes", "custom", "compiled Adam", "with averages"),
+    ("tf", "tf2.4", "keras", "learnt "),
+    ("h5", "learnt bins"),
     ("keras", "nested", "shared", "custom", "AdamW", "scaled", SAME_NAMES),
 )
 """What is saved in which formats. scripts/keras2_models tries every case by itself."""

@@ -22,7 +22,7 @@ import remote_models as rm
 from keras2.application_cases import application_cases
 from keras2.differences import difference
 from keras2.layer_cases import layer_cases
-from keras2.model_cases import compiled_cases, model_cases, operation_cases
+from keras2.model_cases import compiled_cases, learnt_cases, model_cases, operation_cases
 
 TARGET = np.ones((2, 1), "float32")
 
@@ -46,6 +46,7 @@ def makers() -> dict[str, Callable[[], Any]]:
         "all functions": _together(functions),
         **alone,
         **model_cases(keras),
+        **learnt_cases(keras),
         **functions,
         **compiled_cases(keras),
         **application_cases(keras),
@@ -113,7 +114,8 @@ def save(name: str, make: Callable[[], Any], folder: Path, formats: list[str]) -
     random = np.random.default_rng(0)
     is_deep = name.startswith("application")
     model = make()
-    fill(model, random, is_deep=is_deep)
+    if not name.startswith("learnt"):
+        fill(model, random, is_deep=is_deep)
     inputs = inputs_of(model, random)
     if name.startswith("application"):
         tame(model, inputs)

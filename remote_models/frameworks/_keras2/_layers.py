@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from remote_models.frameworks._framework import NotInConfigurationError
 from remote_models.frameworks._keras2._context import Context
 from remote_models.frameworks._keras2._decoding import mapping, text
 from remote_models.frameworks._keras2._objects import (
@@ -85,7 +86,9 @@ class _Required:
 
     def apply(self, config: dict[str, Any], class_name: str, context: Context) -> None:
         if config.get(self.name) is None:
-            raise context.refusal(f"{class_name}: {self.reason}", f"{self.name}=None")
+            raise context.refusal(
+                f"{class_name}: {self.reason}", f"{self.name}=None", kind=NotInConfigurationError
+            )
 
 
 _Rule = _Dropped | _Renamed | _Filled | _Unlisted | _Required
