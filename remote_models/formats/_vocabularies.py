@@ -60,7 +60,7 @@ def with_vocabularies(
     Raises:
         FormatError: it is damaged.
     """
-    lacking = Counter(each.get("name") for each in _lacking(architecture))
+    lacking = Counter(each.get("name") for each in _lacking(architecture.get("config")))
     wanted = {name for name, count in lacking.items() if count == 1}
     if not wanted:
         return architecture
@@ -70,7 +70,7 @@ def with_vocabularies(
     elif what.format is Format.SAVED_MODEL:
         found = dict(_in_saved_model(path, where))
     filled: dict[str, Any] = json.loads(json.dumps(architecture))
-    for config in _lacking(filled):
+    for config in _lacking(filled["config"]):
         name = config.get("name")
         if name in wanted and name in found:
             config["vocabulary"] = list(found[name])

@@ -19,20 +19,21 @@ class LearntSummary:
     """The attribute in the place of a variable.
 
     Attributes:
+        layer: The layer.
         path: As a variable's.
         name: As a variable's.
         shape: ``None``: that of what is stored, whatever it is.
     """
 
     def __init__(self, layer: Any) -> None:
-        self._layer = layer
+        self.layer = layer
         self.name = "summary"
         self.path = f"{layer.name}/{self.name}"
         self.shape = None
 
     def assign(self, value: Any) -> None:
         """Take what was learnt."""
-        self._layer.summary = np.asarray(value, "float32")
+        self.layer.summary = np.asarray(value, "float32")
 
 
 def learnt_summary(layer: Any) -> list[LearntSummary]:

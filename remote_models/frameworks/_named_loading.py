@@ -16,7 +16,7 @@ import keras
 
 from remote_models.errors import FormatError
 from remote_models.formats.indexing import OptimizerNames
-from remote_models.frameworks._learnt_summary import learnt_summary
+from remote_models.frameworks._learnt_summary import LearntSummary, learnt_summary
 from remote_models.frameworks._named_tensors import NamedTensor, NamedTensors
 from remote_models.tensors import Role
 
@@ -29,6 +29,9 @@ _UNNAMED = re.compile(r"variable(_\d+)?")
 
 _RENAMED = {"depthwise_kernel": "kernel"}
 """The last part of a name in Keras 2 to that in Keras 3, where they differ."""
+
+_OF_CHECKPOINT = "/.ATTRIBUTES/VARIABLE_VALUE"
+"""The end of a variable's key in a checkpoint."""
 
 _IN_HDF5 = "model_weights/"
 """Where an HDF5 file keeps the variables of each layer."""
@@ -142,9 +145,11 @@ def _match(
     """Return the variable of each tensor by the tensor's name."""
     live = named_variables(model)
     matched: dict[str, Any] = {}
-    matched.update(
-        {each.name: by_key[each.key] for each in stored if each.name == each.key in by_key}
-    )
+    for each in stored:
+        # A checkpoint's key leads to the layer, whose variables may be called otherwise.
+        if each.key in by_key and (each.name == each.key or each.key.endswith(_OF_CHECKPOINT)):
+            matched[each.name] = by_key[each.key]
+    _match_in_layers(model, live, stored, matched)
     for alike in (_whole, _flat, _without_counters, _layer_and_last, _suffix):
         _match_alike(live, stored, alike, matched)
     _match_in_order(live, stored, matched)
@@ -184,6 +189,39 @@ def _match_in_order(
             matched.update({tensor.name: variable for tensor, (_, variable) in pairs})
 
 
+def _match_in_layers(
+    model: Any,
+    live: Sequence[tuple[str, Any]],
+    stored: Sequence[NamedTensor],
+    matched: dict[str, Any],
+) -> None:
+    """Match what HDF5 keeps in the group of a layer, whatever its variables were called.
+
+    The scope in a variable's name is another one once a model has been loaded and saved
+    again (Keras 2.0 counted on: ``conv_1_1/kernel``) or a layer has been renamed.
+    """
+    layers = {
+        id(each): layer.name
+        for layer in model.layers
+        if not isinstance(layer, keras.Model)
+        for each in layer.variables
+    }
+    ours = _unique(
+        (f"{layers[id(each)]}/{_last(name)}", each)
+        for name, each in _rest(live, matched)
+        if id(each) in layers
+    )
+    theirs = _unique(
+        (f"{group}/{_last(each.key.removesuffix(':0'))}", each)
+        for each in stored
+        if each.key.endswith(":0") and each.name not in matched
+        for group in [each.key.removeprefix(_IN_HDF5).partition("/")[0]]
+    )
+    for name in ours.keys() & theirs.keys():
+        if tuple(ours[name].shape) == theirs[name].shape:
+            matched[theirs[name].name] = ours[name]
+
+
 def _match_in_models(
     model: Any,
     live: Sequence[tuple[str, Any]],
@@ -210,8 +248,12 @@ def _may_be_same(live: tuple[str, tuple[int, ...]], stored: tuple[str, tuple[int
 
 
 def _rest(live: Sequence[tuple[str, Any]], matched: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    taken = {id(variable) for variable in matched.values()}
-    return ((name, each) for name, each in live if id(each) not in taken)
+    taken = {_identity(variable) for variable in matched.values()}
+    return ((name, each) for name, each in live if _identity(each) not in taken)
+
+
+def _identity(variable: Any) -> int:
+    return id(variable.layer if isinstance(variable, LearntSummary) else variable)
 
 
 def _unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

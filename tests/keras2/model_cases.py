@@ -60,6 +60,14 @@ def model_cases(keras: Any) -> dict[str, Callable[[], Model]]:  # noqa: C901 - o
         x = keras.Input((4,))
         return keras.Model(x, L.Concatenate()([tower("left")(x), tower("right")(x)]))
 
+    def swapped() -> Model:
+        """The variables of each layer are called as the other layer is."""
+        x = keras.Input((4,))
+        first, second = L.Dense(4, name="first"), L.Dense(4, name="second")
+        hidden = second(first(x))
+        first._name, second._name = "second", "first"
+        return keras.Model(x, hidden)
+
     def shared() -> Model:
         layer = L.Dense(4)
         x = keras.Input((4,))
@@ -111,7 +119,7 @@ def model_cases(keras: Any) -> dict[str, Callable[[], Model]]:  # noqa: C901 - o
         return keras.Sequential([L.Input((4,)), Scaled(4), Scaled(4), L.Dense(1)])
 
     cases = (custom, slashes, sequential, sequential_called, nested, nested_twice, nested_end,
-             nested_deferred, same_names, shared, frozen, arguments, dictionaries,
+             nested_deferred, same_names, swapped, shared, frozen, arguments, dictionaries,
              float16)  # fmt: skip
     return {f"model {each.__name__}": each for each in cases}
 

@@ -18,6 +18,9 @@ REFUSED = (
 
 SAME_NAMES = "model same_names"
 
+LOST = ("learnt numbers", "model.h5")
+"""A vocabulary that was learnt, in a format that does not hold it."""
+
 INVENTED = "compiled Nadam"
 """Keras 2 multiplies Nadam's product more often than it should, and does not save it."""
 
@@ -25,10 +28,19 @@ RUNS = (
     ("h5", "keras", "tf", "all layers"),
     ("h5", "keras", "all functions"),
     ("h5", "model ", "compiled ", *REFUSED),
-    ("tf", "MobileNetV2", "nested_deferred", "slashes", "custom", "with averages", SAME_NAMES),
+    (
+        "tf",
+        "MobileNetV2",
+        "nested_deferred",
+        "slashes",
+        "custom",
+        "with averages",
+        SAME_NAMES,
+        "swapped",
+    ),
     ("tf2.4", "nested", "slashes", "custom", "compiled Adam", "with averages"),
     ("tf", "tf2.4", "keras", "learnt "),
-    ("h5", "learnt bins"),
+    ("h5", "learnt bins", "learnt numbers"),
     ("keras", "nested", "shared", "custom", "AdamW", "scaled", SAME_NAMES),
 )
 """What is saved in which formats. scripts/keras2_models tries every case by itself."""
@@ -54,7 +66,7 @@ def test_every_case_loads_and_predicts_the_same(results: Results) -> None:
     wrong = {
         key: found
         for key, found in results.items()
-        if key[0] not in REFUSED and not found.get("difference", 1.0) <= 1e-5
+        if key[0] not in REFUSED and key != LOST and not found.get("difference", 1.0) <= 1e-5
     }
     assert wrong == {}
     assert len(results) > 45
@@ -79,6 +91,13 @@ def test_what_keras_3_does_not_have_is_refused_by_name(results: Results) -> None
         found = results[case, "model.h5"]
         assert case.removeprefix("layer ") in found["refused"]
         assert "framework='tf_keras'" in found["refused"]
+
+
+def test_what_layers_have_learnt_is_found(results: Results) -> None:
+    """But in an HDF5 file there are no vocabularies: tf_keras cannot even write it."""
+    found = {key: each for key, each in results.items() if key[0].startswith("learnt")}
+    assert len(found) == 11
+    assert "not in the configuration" in found[LOST]["refused"]
 
 
 def test_layers_of_the_same_name_in_two_models_are_told_apart(results: Results) -> None:

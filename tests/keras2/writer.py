@@ -150,7 +150,9 @@ def describe(
         arrays["loss"] = np.asarray(train(model, inputs, TARGET, 3))
     np.savez(folder / "data.npz", **arrays)
     about = {
-        "rounding": rounding(model, inputs, outputs) if name.startswith("application") else 0.0,
+        "rounding": (
+            rounding(model, inputs, outputs) if name.startswith(("application", "file")) else 0.0
+        ),
         "layers": [layer.name for layer in model.layers],
         "outputs": [each.name for each in tf.nest.flatten(model.output)],
         "inputs": sorted(inputs) if isinstance(inputs, dict) else [],
