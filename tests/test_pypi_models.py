@@ -57,5 +57,5 @@ def test_a_package_without_models_is_told(
     script: ModuleType, index: list[str], tmp_path: Path
 ) -> None:
     package = script.Package(requirement="modelled==1.0", files="*.pickle")
-    with pytest.raises(SystemExit, match="modelled==1.0 has no"):
+    with pytest.raises(SystemExit, match=r"modelled==1\.0 has no"):
         list(script.fetched([package], tmp_path / "made", index))
