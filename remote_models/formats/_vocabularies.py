@@ -179,9 +179,9 @@ class _Tables:
 
     def _words(self, bound: list[list[Any] | None]) -> Vocabulary | None:
         """Put words in order; bound are the table, the keys and the values."""
-        if len(bound) != 3 or bound[1] is None or bound[2] is None:
+        words, numbers = bound[1:] if len(bound) == 3 else (None, None)
+        if words is None or numbers is None:
             return None
-        words, numbers = bound[1:]
         if numbers and isinstance(numbers[0], str):  # from numbers to words (invert=True)
             words, numbers = numbers, words
         if len(words) != len(numbers) or not all(isinstance(each, int) for each in numbers):

@@ -326,7 +326,9 @@ def _refuse_rest(
 def _refuse_shapes(matched: Mapping[str, Any], stored: Collection[NamedTensor], where: str) -> None:
     for tensor in stored:
         variable = matched.get(tensor.name)
-        if getattr(variable, "shape", None) is not None and tuple(variable.shape) != tensor.shape:
+        if variable is None or variable.shape is None:  # what was learnt has any shape
+            continue
+        if tuple(variable.shape) != tensor.shape:
             raise FormatError(
                 "a stored tensor has another shape than the model's variable",
                 where=f"{where}: {tensor.name}",
