@@ -13,6 +13,8 @@ from typing import Any
 
 import keras
 
+from remote_models.frameworks._keras2 import is_operation, without_slashes
+
 __all__ = ["checkpoint_variables"]
 
 _KEY = re.compile(r"(.+)/([^/]+)/\.ATTRIBUTES/VARIABLE_VALUE")
@@ -29,14 +31,15 @@ def checkpoint_variables(
     """Return the variable of each key that leads to just one.
 
     Args:
-        model: The model, with layers of the names that ``architecture`` has.
+        model: The model that was translated from ``architecture``.
         architecture: What Keras 2 wrote.
         keys: Keys of stored tensors, of whatever format.
     """
+    described = without_slashes(architecture)
     variables: dict[str, Any] = {}
     for key in keys:
         found = _KEY.fullmatch(key)
-        layer = _layer_at(model, architecture, found[1].split("/")) if found else None
+        layer = _layer_at(model, described, found[1].split("/")) if found else None
         if found and layer is not None:
             own = list(_variables(layer, found[2]))
             if len(own) == 1:
@@ -72,8 +75,12 @@ def _with_weights(model: Any, described: Any) -> Iterator[tuple[Any, Any]]:
     for each in layers:
         named = each.get("config") if isinstance(each, Mapping) else None
         name = named.get("name") if isinstance(named, Mapping) else None
-        layer = by_name.get(name.replace("/", "_")) if isinstance(name, str) else None
-        if layer is not None and any(True for _ in _variables(layer)):
+        layer = by_name.get(name) if isinstance(name, str) else None
+        if layer is None:
+            if isinstance(each, Mapping) and is_operation(each):
+                continue  # which has no weights, and is no layer in Keras 3
+            return  # not the model that this describes: nobody knows how to count on
+        if any(True for _ in _variables(layer)):
             yield layer, each
 
 
