@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from remote_models.errors import (
@@ -79,6 +80,7 @@ def adopt(
     Raises:
         ModelNotFoundError: nothing is there.
         ModelExistsError: it has a manifest, and ``overwrite`` is false.
+        ConflictError: somebody has written one meanwhile, by saving a model here, say.
         FormatError: it is no model; the message says what it is.
         IntegrityError: a file changed while it was read.
         StorageError: the store refused or failed.
@@ -86,6 +88,7 @@ def adopt(
     if not overwrite:
         _refuse_existing(store, location, manifest_at)
     layout, found = find_files(store, location)
+    place = _Place.look(manifest_at or manifest_location(location, layout), overwrite=overwrite)
     folder = ArtifactFolder(store=store, location=location, layout=layout)
     infos = {path: store.head(folder.file(path)) for path in sorted(found)}
     sizes = {path: info.size for path, info in infos.items()}
@@ -106,7 +109,7 @@ def adopt(
         block_size=hashers.block_size,
         documents=tuple(documents),
     )
-    _write(manifest, manifest_at or manifest_location(location, layout), overwrite=overwrite)
+    place.write(manifest)
     return manifest, [skipped.key for skipped in index.skipped]
 
 
@@ -187,8 +190,30 @@ def _read(
     )
 
 
-def _write(manifest: Manifest, location: Location, *, overwrite: bool) -> None:
-    data = StoredManifest(current=manifest).to_bytes()
-    with Publication(open_store(location), if_absent=not overwrite) as publication:
-        publication.stage(location, len(data), [data])
-        publication.commit(lambda _location, _version: None)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Place:
+    """Where the manifest goes, and the one that it replaces, if any."""
+
+    location: Location
+    if_absent: bool
+    if_match: str | None = None
+
+    @classmethod
+    def look(cls, location: Location, *, overwrite: bool) -> _Place:
+        if not overwrite:
+            return cls(location=location, if_absent=True)
+        try:
+            etag = open_store(location).head(location).etag
+        except ModelNotFoundError:
+            return cls(location=location, if_absent=True)
+        except AccessDeniedError:
+            etag = None
+        return cls(location=location, if_absent=False, if_match=etag)
+
+    def write(self, manifest: Manifest) -> None:
+        data = StoredManifest(current=manifest).to_bytes()
+        with Publication(
+            open_store(self.location), if_absent=self.if_absent, if_match=self.if_match
+        ) as publication:
+            publication.stage(self.location, len(data), [data])
+            publication.commit(lambda _location, _version: None)

@@ -46,6 +46,8 @@ def save_architecture(
 
     Raises:
         ModelExistsError: something is there and ``overwrite`` is false.
+        ConflictError: another saver was faster, or has replaced the model just saved.
+        AmbiguousCommitError: an answer was lost, and the store cannot be asked.
         StorageError: the store refused or failed.
     """
     from remote_models.formats.streaming import StreamedFile

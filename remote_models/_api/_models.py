@@ -87,6 +87,8 @@ def save_model(
 
     Raises:
         ModelExistsError: something is there and ``overwrite`` is false.
+        ConflictError: another saver was faster, or has replaced the model just saved.
+        AmbiguousCommitError: an answer was lost, and the store cannot be asked.
         FormatError: the model cannot be saved in this format.
         ArgumentError: an argument makes no sense.
         StorageError: the store refused or failed; the message says what to do.

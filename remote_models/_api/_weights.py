@@ -59,6 +59,8 @@ def save_weights(
 
     Raises:
         ModelExistsError: something is there and ``overwrite`` is false.
+        ConflictError: another saver was faster, or has replaced the model just saved.
+        AmbiguousCommitError: an answer was lost, and the store cannot be asked.
         FormatError: the model's generation cannot write this format.
         ArgumentError: an argument makes no sense.
         StorageError: the store refused or failed.

@@ -17,6 +17,7 @@ import pytest
 
 import remote_models as rm
 from remote_models.errors import (
+    ConflictError,
     FormatError,
     IntegrityError,
     ModelExistsError,
@@ -278,3 +279,27 @@ def test_a_checkpoint_without_a_shard(memory_base: Location, tmp_path: Path) -> 
     delete(location.with_suffix(".data-00000-of-00001"))
     with pytest.raises(IntegrityError, match="shard"):
         rm.adopt_model(str(location))
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_a_save_that_comes_between_keeps_its_manifest(
+    base: Location, tmp_path: Path, *, overwrite: bool
+) -> None:
+    """While the files are read, somebody announces a new model."""
+    location = uploaded("keras", base, tmp_path)
+    url, options = str(location), location.storage_options
+    if overwrite:
+        rm.adopt_model(url, storage_options=options)
+    announced: list[bytes] = []
+
+    def announce(_progress: rm.TransferProgress) -> None:
+        if not announced:
+            where = location.with_suffix(".manifest.json")
+            document = rm.open_model(url, storage_options=options).manifest
+            data = b"{}" if document is None else document.to_bytes() + b" "
+            put(where, data)
+            announced.append(data)
+
+    with pytest.raises(ConflictError, match="another writer"):
+        rm.adopt_model(url, overwrite=overwrite, storage_options=options, progress=announce)
+    assert get(location.with_suffix(".manifest.json")) == announced[0]
