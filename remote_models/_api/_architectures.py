@@ -9,6 +9,7 @@ from typing import Any
 from remote_models._api._arguments import URL, Progress, StorageOptions
 from remote_models._api._artifacts import open_model
 from remote_models._api._fetch import fetched, other_verb
+from remote_models._api._guarding import guard_copy
 from remote_models._api._keys import Key
 from remote_models._api._publish import publish_files
 from remote_models._api._translating import TRANSLATED_GENERATION
@@ -82,7 +83,7 @@ def load_architecture(
     Args:
         url: Where :func:`save_architecture`, or Keras' ``to_json``, has put it.
         custom_objects: Names to classes or functions that the model uses.
-        safe_mode: Whether Keras refuses to deserialise lambdas.
+        safe_mode: As in :func:`load_model`.
         manifest_digest: ``sha256:<hex>``: load exactly this artifact or nothing.
         manifest_url: As in :func:`open_model`.
         public_key: As in :func:`open_model`.
@@ -95,6 +96,7 @@ def load_architecture(
         IntegrityError: bytes are not those that the manifest vouches for, or no good
             signature by ``public_key`` vouches for the manifest.
         GenerationError: the chosen framework cannot read it.
+        UnsafeFormatError: it could run code or reach outside itself.
         StorageError: the store refused or failed.
     """
     remote = open_model(
@@ -113,6 +115,8 @@ def load_architecture(
                 hint=other_verb(what.format),
             )
         chosen = choose_framework(what.generation, framework)
+        if safe_mode:
+            guard_copy(artifact, chosen, custom_objects)
         text = artifact.path.read_text(encoding="utf-8")
         if what.generation == TRANSLATED_GENERATION and chosen.translates:
             return chosen.translate_architecture(

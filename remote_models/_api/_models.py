@@ -8,6 +8,7 @@ from typing import Any
 from remote_models._api._arguments import URL, Progress, StorageOptions, model_format
 from remote_models._api._artifacts import open_model
 from remote_models._api._fetch import fetched, other_verb
+from remote_models._api._guarding import guard_copy
 from remote_models._api._keys import Key
 from remote_models._api._local_copy import (
     LOCAL_NAMES,
@@ -166,7 +167,9 @@ def load_model(
             SavedModel loads without them too, revived from its graph: by Keras 3 for
             inference only, and with an :class:`InferenceOnlyWarning`.
         compile: Whether to compile it as it was when saved.
-        safe_mode: Whether Keras refuses to deserialise lambdas.
+        safe_mode: Whether what could run code, or reach outside of the artifact, is refused
+            before a framework sees it (docs/security.md). What is in ``custom_objects``
+            or registered is yours, and allowed.
         manifest_digest: ``sha256:<hex>``: load exactly this artifact or nothing.
         manifest_url: As in :func:`open_model`.
         public_key: As in :func:`open_model`.
@@ -192,6 +195,8 @@ def load_model(
         IntegrityError: bytes are not those that the manifest vouches for, or no good
             signature by ``public_key`` vouches for the manifest.
         GenerationError: the chosen framework cannot open it; names the one that can.
+        UnsafeFormatError: it could run code or reach outside itself; the message names
+            the layer or operation, and how to allow it.
         FormatError: it is no whole model; the message says what it is.
         StorageError: the store refused or failed; the message says what to do.
     """
@@ -254,6 +259,8 @@ def load_model(
         is_program = what.format is Format.SAVED_MODEL and not what.has_keras_metadata
         generation = STREAMED_GENERATION if is_program else what.generation
         chosen = choose_framework(generation, framework)
+        if safe_mode:
+            guard_copy(artifact, chosen, custom_objects)
         model = chosen.load_model(
             artifact.path,
             what,

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from remote_models._api._guarding import guard_architecture
 from remote_models.documents import MODEL_CONFIG, TRAINING_CONFIG
 from remote_models.errors import (
     FormatError,
@@ -85,13 +86,21 @@ def stream_model(
 
     That is so for other formats and generations, for archives with more in them than
     configuration and weights, for ``.h5`` whose tensors have other names than the
-    variables, for models that cannot be built without values, and for
-    artifacts that are being replaced at this moment.
+    variables, for models that cannot be built without values, for SavedModels with
+    classes that nobody has given, and for artifacts that are being replaced at this
+    moment.
 
     Raises:
+        UnsafeFormatError: the configuration could run code or reach outside the artifact.
         StorageError: the store refused or failed.
     """
     if remote.format is None or not may_stream(remote) or not framework.streams:
+        return None
+    try:
+        architecture = remote.architecture or {}
+    except (IntegrityError, ModelNotFoundError):
+        return None  # as below
+    if safe_mode and guard_architecture(remote, architecture, framework, custom_objects):
         return None
     failures: list[BaseException] = []
     try:
@@ -162,6 +171,7 @@ def load_model_lazily(
 
     Raises:
         ManifestError: no manifest vouches for the bytes.
+        UnsafeFormatError: as for :func:`stream_model`.
         FormatError: only a whole load is possible; the message says why.
         StorageError: the store refused or failed.
     """
@@ -180,11 +190,14 @@ def load_model_lazily(
             found=f"{remote.manifest.format}, to be loaded with {framework.name}",
             hint="Pass lazy=False",
         )
+    architecture = remote.architecture or {}
+    if safe_mode:
+        guard_architecture(remote, architecture, framework, custom_objects)
     failures: list[BaseException] = []
     with _lazy_tensors(remote, failures) as tensors:
         try:
             return framework.load_model_lazily(
-                remote.architecture or {},
+                architecture,
                 tensors,
                 remote.format,
                 custom_objects=custom_objects,

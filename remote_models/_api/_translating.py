@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from remote_models._api._guarding import guard_translated
 from remote_models.documents import KERAS_METADATA, MODEL_CONFIG
 from remote_models.errors import FormatError, IntegrityError, ModelNotFoundError
 from remote_models.formats import Format
@@ -70,6 +71,7 @@ def translate_model(
     vocabularies, and for artifacts that are being replaced at this moment.
 
     Raises:
+        UnsafeFormatError: the configuration could run code or reach outside the artifact.
         GenerationError: the framework has nothing for a part of the model.
         FormatError: variables and tensors do not match.
         StorageError: the store refused or failed.
@@ -79,6 +81,8 @@ def translate_model(
     try:
         if remote.architecture is None:  # a subclassed model without a configuration
             return None
+        if safe_mode:
+            guard_translated(remote, remote.architecture, framework, custom_objects)
         with WholeReading(remote, without=() if compile else {Role.OPTIMIZER}) as reading:
             return framework.translate_model(
                 reading.architecture or {},

@@ -8,6 +8,7 @@ from typing import Any
 from remote_models._api._arguments import URL, Progress, StorageOptions, weights_format
 from remote_models._api._artifacts import open_model
 from remote_models._api._fetch import fetched, other_verb
+from remote_models._api._guarding import guard_weights
 from remote_models._api._keys import Key
 from remote_models._api._local_copy import LOCAL_NAMES, temporary_directory
 from remote_models._api._publish import publish_files
@@ -140,6 +141,7 @@ def load_weights(
         IntegrityError: bytes are not those that the manifest vouches for, or no good
             signature by ``public_key`` vouches for the manifest.
         GenerationError: the model's generation cannot read it.
+        UnsafeFormatError: it leads out of its own files.
         StorageError: the store refused or failed.
     """
     framework = framework_of(model)
@@ -163,6 +165,7 @@ def load_weights(
                 where=str(artifact.location),
                 hint=other_verb(artifact.what.format),
             )
+        guard_weights(artifact)
         status = framework.load_weights(
             model,
             artifact.path,

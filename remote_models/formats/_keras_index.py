@@ -23,6 +23,7 @@ __all__ = [
     "architecture_of_keras_archive",
     "data_offset",
     "index_keras_archive",
+    "local_header",
     "open_archive",
 ]
 
@@ -31,8 +32,10 @@ class CompressedWeightsError(FormatError):
     """No plain range of the archive holds a tensor."""
 
 
-_LOCAL_HEADER = struct.Struct("<4s22xHH")
-"""Signature, and the lengths of the name and the extra field (APPNOTE, 4.3.7)."""
+_LOCAL_HEADER = struct.Struct("<4s2xH18xHH")
+"""Signature, flags, and the lengths of the name and the extra field (APPNOTE, 4.3.7)."""
+
+_UTF8 = 0x800
 
 _LOCAL_SIGNATURE = b"PK\x03\x04"
 
@@ -131,17 +134,34 @@ def data_offset(file: IO[bytes], member: zipfile.ZipInfo, size: int, where: str)
 
     The central directory does not tell: the two extra fields may differ in length.
     """
+    offset = local_header(file, member, where)[1]
+    if offset + member.file_size <= size:
+        return offset
+    raise _damaged(member, where, f"a file of {size} bytes")
+
+
+def local_header(file: IO[bytes], member: zipfile.ZipInfo, where: str) -> tuple[str, int]:
+    """Return the name that a member has by its own header, and where its bytes begin.
+
+    Raises:
+        FormatError: it has no such header.
+    """
     file.seek(member.header_offset)
     header = file.read(_LOCAL_HEADER.size)
     if len(header) == _LOCAL_HEADER.size:
-        signature, name, extra = _LOCAL_HEADER.unpack(header)
-        offset: int = member.header_offset + _LOCAL_HEADER.size + name + extra
-        if signature == _LOCAL_SIGNATURE and offset + member.file_size <= size:
-            return offset
-    raise FormatError(
+        signature, flags, name_size, extra = _LOCAL_HEADER.unpack(header)
+        name = file.read(name_size).decode("utf-8" if flags & _UTF8 else "cp437", "replace")
+        if signature == _LOCAL_SIGNATURE:
+            start: int = member.header_offset + _LOCAL_HEADER.size + name_size + extra
+            return name, start
+    raise _damaged(member, where, "no header")
+
+
+def _damaged(member: zipfile.ZipInfo, where: str, found: str) -> FormatError:
+    return FormatError(
         "a damaged zip file",
         where=f"{where}: {member.filename}",
         expected=f"{member.file_size} bytes of weights",
-        found=f"a file of {size} bytes",
+        found=found,
         hint="Save or copy it again",
     )

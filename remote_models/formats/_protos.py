@@ -1,11 +1,11 @@
 """The protocol buffers that TensorFlow writes, without TensorFlow.
 
 Sources: tensor_bundle.proto, trackable_object_graph.proto, saved_model.proto,
-meta_graph.proto, saved_object_graph.proto (tensorflow/core/protobuf) and
+meta_graph.proto, saver.proto, saved_object_graph.proto (tensorflow/core/protobuf) and
 tensor_shape.proto, tensor_slice.proto, versions.proto, graph.proto, node_def.proto,
-attr_value.proto, tensor.proto (tensorflow/core/framework).
-Only the fields that are read are declared, and a ``saved_model.pb`` three times: for who
-reads its signatures, its objects and its tables. A ``SavedNode`` is a ``SavedObject`` there,
+attr_value.proto, function.proto, op_def.proto, tensor.proto (tensorflow/core/framework).
+Only the fields that are read are declared, and a ``saved_model.pb`` four times: for who
+reads its signatures, its objects, its tables and its operations. A ``SavedNode`` is a ``SavedObject`` there,
 which is the name of another message in saved_metadata.proto.
 
 The descriptors are built at run time in a private pool: protobuf refuses two
@@ -87,17 +87,6 @@ _MESSAGES: dict[str, tuple[tuple[int, str, str], ...]] = {
     "SavedUserObject": ((1, "identifier", "bytes"), (3, "metadata", "bytes")),
     "SavedModelTables": ((2, "meta_graphs", "MetaGraphTables*"),),
     "MetaGraphTables": ((2, "graph_def", "GraphDef"), (7, "object_graph_def", "SavedTables")),
-    "GraphDef": ((1, "node", "NodeDef*"),),
-    "NodeDef": ((1, "name", "bytes"), (2, "op", "bytes"), (5, "attr", "AttrEntry*")),
-    "AttrEntry": ((1, "key", "bytes"), (2, "value", "AttrValue")),
-    "AttrValue": ((8, "tensor", "TensorProto"),),
-    "TensorProto": (
-        (1, "dtype", "int32"),
-        (2, "tensor_shape", "TensorShapeProto"),
-        (4, "tensor_content", "bytes"),
-        (8, "string_val", "bytes*"),
-        (10, "int64_val", "int64*"),
-    ),
     "SavedTables": (
         (1, "nodes", "SavedTable*"),
         (2, "concrete_functions", "ConcreteFunctionEntry*"),
@@ -119,6 +108,65 @@ _MESSAGES: dict[str, tuple[tuple[int, str, str], ...]] = {
     "SignatureDef": ((1, "inputs", "TensorInfoEntry*"), (2, "outputs", "TensorInfoEntry*")),
     "TensorInfoEntry": ((1, "key", "bytes"), (2, "value", "TensorInfo")),
     "TensorInfo": ((2, "dtype", "int32"), (3, "tensor_shape", "TensorShapeProto")),
+    # The same file as SavedModel, with its graphs.
+    "SavedGraphs": ((2, "meta_graphs", "MetaGraph*"),),
+    "MetaGraph": (
+        (2, "graph_def", "GraphDef"),
+        (3, "saver_def", "SaverDef"),
+        (4, "collection_def", "CollectionEntry*"),
+        (5, "signature_def", "NamesEntry*"),
+        (6, "asset_file_def", "AssetFileDef*"),
+        (7, "object_graph_def", "BoundObjects"),
+    ),
+    "GraphDef": ((1, "node", "NodeDef*"), (2, "library", "FunctionDefLibrary")),
+    "NodeDef": (
+        (1, "name", "bytes"),
+        (2, "op", "bytes"),
+        (3, "input", "bytes*"),
+        (5, "attr", "AttrEntry*"),
+    ),
+    "AttrEntry": ((1, "key", "bytes"), (2, "value", "AttrValue")),
+    "AttrValue": (
+        (1, "list", "AttrList"),
+        (2, "s", "bytes"),
+        (8, "tensor", "TensorProto"),
+        (10, "func", "NameAttrList"),
+    ),
+    "AttrList": ((2, "s", "bytes*"), (9, "func", "NameAttrList*")),
+    "NameAttrList": ((1, "name", "bytes"),),
+    "TensorProto": (
+        (1, "dtype", "int32"),
+        (2, "tensor_shape", "TensorShapeProto"),
+        (4, "tensor_content", "bytes"),
+        (8, "string_val", "bytes*"),
+        (10, "int64_val", "int64*"),
+    ),
+    "FunctionDefLibrary": ((1, "function", "FunctionDef*"),),
+    "FunctionDef": (
+        (1, "signature", "OpDef"),
+        (3, "node_def", "NodeDef*"),
+        (5, "attr", "AttrEntry*"),
+    ),
+    "OpDef": ((1, "name", "bytes"), (2, "input_arg", "ArgDef*")),
+    "ArgDef": ((1, "name", "bytes"),),
+    "SaverDef": (
+        (1, "filename_tensor_name", "bytes"),
+        (2, "save_tensor_name", "bytes"),
+        (3, "restore_op_name", "bytes"),
+    ),
+    "CollectionEntry": ((1, "key", "bytes"), (2, "value", "CollectionDef")),
+    "CollectionDef": ((1, "node_list", "NodeList"),),
+    "NodeList": ((1, "value", "bytes*"),),
+    "NamesEntry": ((1, "key", "bytes"), (2, "value", "SignatureNames")),
+    "SignatureNames": ((1, "inputs", "NameEntry*"), (2, "outputs", "NameEntry*")),
+    "NameEntry": ((1, "key", "bytes"), (2, "value", "AssetTensor")),
+    "AssetFileDef": ((1, "tensor_info", "AssetTensor"), (2, "filename", "bytes")),
+    "AssetTensor": ((1, "name", "bytes"),),
+    "BoundObjects": ((1, "nodes", "BoundNode*"), (2, "concrete_functions", "ConcreteEntry*")),
+    "BoundNode": ((5, "asset", "SavedAsset"),),
+    "SavedAsset": ((1, "asset_file_def_index", "int32"),),
+    "ConcreteEntry": ((1, "key", "bytes"), (2, "value", "ConcreteFunction")),
+    "ConcreteFunction": ((2, "bound_inputs", "int32*"),),
 }
 """Message to its fields: number, name, type; ``*`` marks a repeated field.
 

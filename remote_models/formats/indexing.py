@@ -9,7 +9,6 @@ from remote_models.formats._artifact_index import (
 from remote_models.formats._documents import find_documents
 from remote_models.formats._hdf5_index import Index
 from remote_models.formats._keras_metadata import architecture_of_keras_metadata
-from remote_models.formats._lambda import code_in_architecture, code_in_model
 from remote_models.formats._names import OptimizerNames
 from remote_models.formats._object_graph import OBJECT_GRAPH
 from remote_models.formats._signatures import Signature, SignatureTensor, parse_signatures
@@ -26,8 +25,6 @@ __all__ = [
     "StoredLayer",
     "architecture_of_keras_metadata",
     "check_piece",
-    "code_in_architecture",
-    "code_in_model",
     "decode_strings",
     "find_documents",
     "index_artifact",

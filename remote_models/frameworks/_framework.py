@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -147,6 +147,14 @@ class Framework(ABC):
     """The package: ``keras`` or ``tf_keras``."""
 
     generation: int
+
+    @abstractmethod
+    def given(self, custom_objects: Mapping[str, Any] | None) -> Container[str]:
+        """Return the names of what the caller has registered, has in scope or passes."""
+
+    def imports_modules_of(self, format: Format) -> bool:
+        """Whether loading imports modules that the configuration in this format names."""
+        return True
 
     streams = False
     """Whether models of its own formats can be loaded straight from tensors."""

@@ -17,8 +17,8 @@ from typing import Any
 import keras
 from keras.src.saving import saving_lib, serialization_lib
 
-from remote_models.errors import GenerationError, RemoteModelsError, UnsafeFormatError
-from remote_models.formats.indexing import code_in_architecture, with_vocabularies
+from remote_models.errors import GenerationError, RemoteModelsError
+from remote_models.formats.indexing import with_vocabularies
 from remote_models.frameworks._checkpoint_variables import checkpoint_variables
 from remote_models.frameworks._framework import UnknownClassError
 from remote_models.frameworks._keras2 import KERAS_2_FUNCTIONS, translate_architecture
@@ -58,7 +58,6 @@ def load_translated(
 
     Raises:
         GenerationError: Keras 3 has nothing for a part of it, or it has no configuration.
-        UnsafeFormatError: it holds code.
         FormatError: it is damaged, or variables and tensors do not match.
     """
     location = Location.parse(path)
@@ -93,15 +92,14 @@ def build_translated(
         tensors: The weights and the optimizer's state.
         custom_objects: The caller's classes and functions by name.
         compile: Whether to compile it as it was when saved, with the optimizer's state.
-        safe_mode: Whether Lambda layers with code are refused.
+        safe_mode: Whether Keras refuses to deserialise lambdas.
 
     Raises:
         GenerationError: Keras 3 has nothing for a part of it.
-        UnsafeFormatError: it holds code.
         FormatError: variables and tensors do not match.
         RemoteModelsError: reading a tensor failed.
     """
-    translated = _translated(architecture, tensors.where, custom_objects, safe_mode)
+    translated = _translated(architecture, tensors.where, custom_objects)
     training = translated.pop("compile_config", None)
     with keras.saving.custom_object_scope(dict(custom_objects or {})):
         with LoadingScope():
@@ -131,9 +129,8 @@ def build_architecture(
 
     Raises:
         GenerationError: Keras 3 has nothing for a part of it.
-        UnsafeFormatError: it holds code.
     """
-    translated = _translated(architecture, where, custom_objects, safe_mode)
+    translated = _translated(architecture, where, custom_objects)
     translated.pop("compile_config", None)
     with keras.saving.custom_object_scope(dict(custom_objects or {})):
         return _built(translated, where, custom_objects, safe_mode)
@@ -155,19 +152,10 @@ def load_translated_weights(model: Any, path: Path, *, where: str) -> None:
 
 
 def _translated(
-    architecture: Mapping[str, Any],
-    where: str,
-    custom_objects: Mapping[str, Any] | None,
-    safe_mode: bool,
+    architecture: Mapping[str, Any], where: str, custom_objects: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """Return the configuration as Keras 3 would have written it; refuse code."""
+    """Return the configuration as Keras 3 would have written it."""
     known = {**keras.saving.get_custom_objects(), **(custom_objects or {})}
-    if safe_mode and (layers := code_in_architecture(json.dumps(architecture))):
-        raise UnsafeFormatError(
-            f"Lambda layers hold Python code: {', '.join(layers[:5])}",
-            where=where,
-            hint="If you trust whoever saved it, pass safe_mode=False",
-        )
     custom = known.keys() - set(KERAS_2_FUNCTIONS.values())
     return translate_architecture(architecture, custom=custom, url=where)
 

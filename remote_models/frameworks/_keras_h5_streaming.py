@@ -30,7 +30,7 @@ from remote_models.frameworks._lent_array import LentArray
 if TYPE_CHECKING:
     from remote_models.frameworks._framework import TensorStream
 
-__all__ = ["build_and_load_h5", "load_h5_weights"]
+__all__ = ["build_and_load_h5", "build_h5", "load_h5_weights"]
 
 _LAYERS = "model_weights"
 _OPTIMIZER = "optimizer_weights"
@@ -73,11 +73,7 @@ def build_and_load_h5(
     # First, since Keras may not know them, and nothing has been transferred yet.
     compile_arguments = _compile_arguments(training, known) if compile and training else None
     with scope():
-        with (
-            saving_options.keras_option_scope(use_legacy_config=True),
-            serialization_lib.SafeModeScope(safe_mode),
-        ):
-            model = saving_utils.model_from_config(_decoded(config), custom_objects=known)
+        model = build_h5(config, custom_objects=custom_objects, safe_mode=safe_mode)
         load_h5_weights(model, tensors)
     if compile_arguments is not None:
         model.compile(**compile_arguments)
@@ -86,6 +82,27 @@ def build_and_load_h5(
             with scope():
                 _load_optimizer(model, tensors)
     return model
+
+
+def build_h5(
+    architecture: Mapping[str, Any],
+    *,
+    custom_objects: Mapping[str, Any] | None,
+    safe_mode: bool,
+) -> Any:
+    """Return the model that ``architecture`` describes, with fresh weights.
+
+    Raises:
+        ValueError, TypeError: as Keras raises them.
+    """
+    config = {key: value for key, value in architecture.items() if key != _TRAINING_CONFIG}
+    with (
+        saving_options.keras_option_scope(use_legacy_config=True),
+        serialization_lib.SafeModeScope(safe_mode),
+    ):
+        return saving_utils.model_from_config(
+            _decoded(config), custom_objects=_known_objects(custom_objects)
+        )
 
 
 def load_h5_weights(model: Any, tensors: TensorStream) -> None:

@@ -222,11 +222,13 @@ def load_saved_model(
     """Return the model in a SavedModel directory of Keras 3.
 
     Raises:
-        UnknownClassError: a class of the model is not given; Keras' own error is its cause.
+        UnknownClassError: a class of the model is not given.
         FormatError: the directory is damaged.
         ValueError, TypeError: as Keras raises them.
     """
     architecture = _read_architecture(path, where)
+    if safe_mode and (unknown := missing_classes(architecture, custom_objects)):
+        raise _unknown(unknown, where)  # before any version of Keras imports their modules
     assets = path / EXTRA_FOLDER / "assets"
     try:
         return build_and_load(
@@ -241,9 +243,15 @@ def load_saved_model(
         missing = missing_classes(architecture, custom_objects)
         if not missing or isinstance(error, RemoteModelsError):
             raise
-        raise UnknownClassError(
-            f"{', '.join(missing)} not given in custom_objects", where=where
-        ) from error
+        raise _unknown(missing, where) from error
+
+
+def _unknown(missing: Sequence[str], where: str) -> UnknownClassError:
+    return UnknownClassError(
+        f"{', '.join(missing)} not given in custom_objects",
+        where=where,
+        hint="Pass them as custom_objects={name: class}",
+    )
 
 
 def load_graph(

@@ -32,11 +32,8 @@ def _name_if_missing(described: Mapping[str, Any], custom_objects: Mapping[str, 
     name, registered = described["class_name"], described["registered_name"]
     if name == "function":  # those of Keras have no mark: only Keras can tell
         function = described.get("config")
-        return (
-            function
-            if isinstance(function, str) and _is_unknown(described, custom_objects)
-            else None
-        )
+        is_missing = isinstance(function, str) and _is_unknown(described, custom_objects)
+        return function if is_missing else None
     module = described.get("module")
     root = module.partition(".")[0] if isinstance(module, str) else ""
     if root == "keras" and ">" not in str(registered):
@@ -47,6 +44,11 @@ def _name_if_missing(described: Mapping[str, Any], custom_objects: Mapping[str, 
 
 
 def _is_unknown(function: Mapping[str, Any], custom_objects: Mapping[str, Any]) -> bool:
+    name, module = function["config"], function.get("module")
+    if name in custom_objects or keras.saving.get_registered_object(name) is not None:
+        return False
+    if not isinstance(module, str) or module.partition(".")[0] not in ("builtins", "keras"):
+        return True
     try:
         keras.saving.deserialize_keras_object(function, custom_objects=custom_objects)
     except (TypeError, ValueError):

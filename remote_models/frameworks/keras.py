@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from remote_models.frameworks._framework import (
     UnknownClassError,
     WeightsOptions,
 )
+from remote_models.frameworks._given_objects import GivenObjects
 from remote_models.frameworks._h5_optimizer import keeping_compile_config, restore_optimizer
 from remote_models.frameworks._keras2_loading import (
     build_architecture,
@@ -39,6 +40,10 @@ from remote_models.frameworks._keras_saved_model import (
 from remote_models.frameworks._keras_saving import stream_archive, stream_h5, stream_weights
 from remote_models.frameworks._keras_state import record_state, variable_paths
 from remote_models.frameworks._keras_streaming import build_and_load, load_state
+from remote_models.frameworks._keras_unfilled import check_variables
+from remote_models.frameworks._variable_budget import VariableBudget, stored_bytes
+from remote_models.remote_model import RemoteModel
+from remote_models.storage import Location, open_store
 
 if TYPE_CHECKING:
     from remote_models.formats.streaming import StreamedFile
@@ -66,6 +71,12 @@ class Keras3(Framework):
                 f"the installed keras {keras.__version__} is Keras 2",
                 hint="pip install 'keras>=3.3' for Keras 3, or tf_keras for Keras 2 models",
             )
+
+    def given(self, custom_objects: Mapping[str, Any] | None) -> Container[str]:
+        return GivenObjects(keras.saving.get_registered_object, custom_objects)
+
+    def imports_modules_of(self, format: Format) -> bool:
+        return format is not Format.SAVED_MODEL  # whose graph runs where a class is not known
 
     @property
     def runs_graphs(self) -> bool:
@@ -164,6 +175,8 @@ class Keras3(Framework):
                 otherwise = error.__cause__ or error
                 return load_graph(path, where=where, otherwise=otherwise, reason=error.reason)
         with self.naming_generation(what, where):
+            if safe_mode:
+                _check_variables(path, what.format, custom_objects, where)
             model = keras.saving.load_model(
                 path,
                 custom_objects=dict(custom_objects) if custom_objects else None,
@@ -320,3 +333,18 @@ class Keras3(Framework):
     def describe(self, model: Any) -> ModelDescription:
         variables = variable_paths(record_state(model))
         return ModelDescription(name=model.name, variables=variables, architecture=None)
+
+
+def _check_variables(
+    path: Path, format: Format, custom_objects: Mapping[str, Any] | None, where: str
+) -> None:
+    """Refuse a model whose variables would take more than is stored."""
+    location = Location.parse(path)
+    architecture = RemoteModel.open(open_store(location), location, verify=False).architecture
+    check_variables(
+        architecture or {},
+        format,
+        VariableBudget(stored_bytes(path), where=where),
+        custom_objects=custom_objects,
+        safe_mode=True,
+    )

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 import tf_keras
 
-from remote_models.errors import ArgumentError, FormatError, UnsafeFormatError
+from remote_models.errors import ArgumentError, FormatError
 from remote_models.formats import Format, Recognition
-from remote_models.formats.indexing import code_in_architecture, code_in_model
 from remote_models.frameworks._assets import track_assets
 from remote_models.frameworks._framework import (
     Framework,
@@ -21,12 +21,14 @@ from remote_models.frameworks._framework import (
     StreamedSave,
     WeightsOptions,
 )
+from remote_models.frameworks._given_objects import GivenObjects
 from remote_models.frameworks._tf_keras_saving import (
     stream_archive,
     stream_h5,
     stream_h5_weights,
     stream_weights,
 )
+from remote_models.frameworks._variable_budget import VariableBudget, stored_bytes
 
 if TYPE_CHECKING:
     from remote_models.formats.streaming import StreamedFile
@@ -46,6 +48,14 @@ class TFKeras(Framework):
             "backend": "tensorflow",
             "tensorflow": tf.__version__,
         }
+
+    def given(self, custom_objects: Mapping[str, Any] | None) -> Container[str]:
+        return GivenObjects(tf_keras.utils.get_registered_object, custom_objects)
+
+    def imports_modules_of(self, format: Format) -> bool:
+        # These it loads in its "saved model scope", in which it looks names up in its own
+        # modules only (``deserialize_keras_object`` in saving/serialization_lib.py).
+        return format not in (Format.SAVED_MODEL, Format.H5)
 
     def stream_model(self, model: Any, format: Format, options: SaveOptions) -> StreamedSave | None:
         if format is Format.SAVED_MODEL:
@@ -105,14 +115,14 @@ class TFKeras(Framework):
             raise self.other_generation(what, where)
         if not what.has_keras_metadata:
             raise self.no_keras_model(what, where)
-        if safe_mode:
-            _refuse_code(code_in_model(what, path, where=where), where)
-        model = tf_keras.models.load_model(
-            path,
-            custom_objects=dict(custom_objects) if custom_objects else None,
-            compile=compile,
-            safe_mode=safe_mode,
-        )
+        budget = VariableBudget(stored_bytes(path), where=where) if safe_mode else nullcontext()
+        with budget:
+            model = tf_keras.models.load_model(
+                path,
+                custom_objects=dict(custom_objects) if custom_objects else None,
+                compile=compile,
+                safe_mode=safe_mode,
+            )
         if what.format is Format.SAVED_MODEL:
             track_assets(model)
             if compile:
@@ -150,8 +160,6 @@ class TFKeras(Framework):
     def from_json(
         self, text: str, *, custom_objects: Mapping[str, Any] | None, safe_mode: bool
     ) -> Any:
-        if safe_mode:
-            _refuse_code(code_in_architecture(text), "architecture")
         return tf_keras.models.model_from_json(
             text, custom_objects=dict(custom_objects) if custom_objects else None
         )
@@ -191,16 +199,6 @@ def _fits_h5(model: Any) -> bool:
     return (
         isinstance(model, tf_keras.Sequential) or model._is_graph_network  # noqa: SLF001 - as save.py asks
     ) and (model.optimizer is None or isinstance(model.optimizer, optimizers))
-
-
-def _refuse_code(layers: Sequence[str], where: str) -> None:
-    """Refuse Lambda layers with code: tf_keras runs it, ``safe_mode`` or not."""
-    if layers:
-        raise UnsafeFormatError(
-            f"Lambda layers hold Python code: {', '.join(layers[:5])}",
-            where=where,
-            hint="If you trust whoever saved it, pass safe_mode=False",
-        )
 
 
 def _restore_optimizer(model: Any, path: Path) -> None:

@@ -54,8 +54,10 @@ def test_it_is_not_trainable(cases: Cases) -> None:
     assert cases["without a class"]["left"] == ["again.weights.h5"]
 
 
-def test_on_another_backend_keras_own_error_stays(cases: Cases) -> None:
-    assert cases["without a class"]["elsewhere"] == "TypeError"
+def test_on_another_backend_the_error_names_the_classes(cases: Cases) -> None:
+    elsewhere = cases["without a class"]["elsewhere"]
+    assert elsewhere.startswith("UnknownClassError: ")
+    assert "cubed, Twice not given in custom_objects" in elsewhere
 
 
 def test_any_tensorflow_program_runs(cases: Cases) -> None:

@@ -1,0 +1,90 @@
+"""Look at what is to be loaded before a framework does; see docs/security.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from remote_models._api._fetch import FetchedArtifact
+from remote_models.formats import Format
+from remote_models.formats.safety import (
+    Finding,
+    check_artifact,
+    check_configuration,
+    check_files,
+    refuse,
+)
+from remote_models.frameworks import Framework
+from remote_models.remote_model import RemoteModel
+
+__all__ = ["guard_architecture", "guard_copy", "guard_translated", "guard_weights"]
+
+
+def guard_copy(
+    artifact: FetchedArtifact,
+    framework: Framework,
+    custom_objects: Mapping[str, Any] | None,
+) -> None:
+    """Check every file of a copy that ``framework`` is going to read.
+
+    Raises:
+        UnsafeFormatError: it could run code or reach outside itself.
+        FormatError: it is damaged, or claims more than it holds.
+    """
+    where = str(artifact.location)
+    found = check_artifact(
+        artifact.what, artifact.path, given=framework.given(custom_objects), where=where
+    )
+    refuse(found.unsafe, where)
+    if framework.imports_modules_of(artifact.what.format):
+        refuse(found.foreign, where)
+
+
+def guard_architecture(
+    remote: RemoteModel,
+    architecture: Mapping[str, Any],
+    framework: Framework,
+    custom_objects: Mapping[str, Any] | None,
+) -> tuple[Finding, ...]:
+    """Check a configuration that ``framework`` is going to make a model of.
+
+    Returns:
+        Classes and functions of other modules that the caller has not given, where they
+        are for the caller to judge: of a SavedModel there is a graph to run instead.
+
+    Raises:
+        UnsafeFormatError: it could run code or reach outside itself.
+    """
+    where = str(remote.location)
+    found = check_configuration(architecture, given=framework.given(custom_objects), where=where)
+    refuse(found.unsafe, where)
+    if remote.format is not Format.SAVED_MODEL:
+        refuse(found.foreign, where)
+    return found.foreign
+
+
+def guard_translated(
+    remote: RemoteModel,
+    architecture: Mapping[str, Any],
+    framework: Framework,
+    custom_objects: Mapping[str, Any] | None,
+) -> None:
+    """Check a configuration that is translated: no module that it names is imported.
+
+    Raises:
+        UnsafeFormatError: it could run code or reach outside itself.
+    """
+    where = str(remote.location)
+    found = check_configuration(architecture, given=framework.given(custom_objects), where=where)
+    refuse(found.unsafe, where)
+
+
+def guard_weights(artifact: FetchedArtifact) -> None:
+    """Check the files of a copy of which a framework reads the weights alone.
+
+    Raises:
+        UnsafeFormatError: they lead out of themselves.
+        FormatError: they are damaged, or claim more than they hold.
+    """
+    where = str(artifact.location)
+    refuse(check_files(artifact.what, artifact.path, where=where), where)

@@ -1,0 +1,97 @@
+"""Whether a table of a SavedModel is filled from one of the model's own assets.
+
+The path of the file comes from outside of the function that fills the table: TensorFlow
+binds an asset to one of its arguments (``bound_inputs`` in saved_object_graph.proto), or
+the main graph of TensorFlow 1 holds the node that ``asset_file_def`` names.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from remote_models.formats.safety._calls import Calls, Site, node_name
+
+__all__ = ["TableFiles"]
+
+_PASSING = (b"Identity", b"ReadVariableOp", b"PlaceholderWithDefault")
+
+
+class TableFiles:
+    """The paths of files in one graph.
+
+    Args:
+        graph: The graph.
+        calls: Who calls whom in it.
+    """
+
+    def __init__(self, graph: Any, calls: Calls) -> None:
+        self._calls = calls
+        self._objects = graph.object_graph_def.nodes
+        self._bound = {
+            entry.key: list(entry.value.bound_inputs)
+            for entry in graph.object_graph_def.concrete_functions
+        }
+        self._assets = {node_name(each.tensor_info.name) for each in graph.asset_file_def}
+        self._seen: set[tuple[bytes, int]] = set()
+
+    def is_asset(self, node: Any, function: bytes | None) -> bool:
+        """Whether the second input of a node, which fills a table, is the path of an asset."""
+        if len(node.input) < 2:
+            return False
+        self._seen.clear()
+        return self._is_path(node_name(node.input[1]), function)
+
+    def _is_path(self, name: bytes, function: bytes | None) -> bool:
+        if function is None:
+            return self._is_path_in_main(name)
+        arguments = [each.name for each in self._calls.functions[function].signature.input_arg]
+        if name not in arguments or self._calls.can_be_swapped(function):
+            return False
+        position = arguments.index(name)
+        if (function, position) in self._seen:  # asked already, a level above
+            return True
+        self._seen.add((function, position))
+        return self._is_bound(function, position, len(arguments)) and all(
+            self._is_passed(site, position, len(arguments)) for site in self._calls.sites(function)
+        )
+
+    def _is_passed(self, site: Site, position: int, count: int) -> bool:
+        inputs = [each for each in site.node.input if not each.startswith(b"^")]
+        return len(inputs) == count and self._is_path(node_name(inputs[position]), site.function)
+
+    def _is_bound(self, function: bytes, position: int, count: int) -> bool:
+        """Whether an argument is bound to an asset, where the function can be called at all."""
+        if function not in self._bound:
+            return True
+        bound = self._bound[function]
+        index = position - (count - len(bound))
+        return (
+            0 <= index < len(bound)
+            and 0 <= bound[index] < len(self._objects)
+            and self._objects[bound[index]].HasField("asset")
+        )
+
+    def _is_path_in_main(self, name: bytes) -> bool:
+        waiting, seen = [name], set[bytes]()
+        while waiting:
+            each = waiting.pop()
+            if each in self._assets:
+                return True
+            node = self._calls.main.get(each)
+            if node is None or each in seen:
+                return False
+            seen.add(each)
+            if node.op in _PASSING:
+                waiting += map(node_name, node.input[:1])
+            elif node.op == b"VarHandleOp":
+                waiting += self._values_of(each)
+        return False
+
+    def _values_of(self, variable: bytes) -> list[bytes]:
+        return [
+            node_name(node.input[1])
+            for node in self._calls.main.values()
+            if node.op == b"AssignVariableOp"
+            and len(node.input) > 1
+            and node_name(node.input[0]) == variable
+        ]
