@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 from remote_models.errors import FormatError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 __all__ = ["VariableBudget", "stored_bytes"]
 
@@ -75,7 +75,9 @@ class VariableBudget:
     def __enter__(self) -> Self:
         import tensorflow as tf
 
-        self._scope.enter_context(tf.variable_creator_scope(self._create))
+        # TensorFlow hands over all that it was given, whatever its version gives.
+        creator = tf.variable_creator_scope(lambda make, **given: self._create(make, given))
+        self._scope.enter_context(creator)
         return self
 
     def __exit__(
@@ -88,7 +90,7 @@ class VariableBudget:
         if self._refused is not None and error is not self._refused:
             raise self._refused  # which tf_keras has taken for a layer to be revived
 
-    def _create(self, make: Callable[..., Any], **arguments: Any) -> Any:
+    def _create(self, make: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
         import tensorflow as tf
 
         shape = arguments.get("shape")

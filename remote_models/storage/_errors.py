@@ -22,6 +22,7 @@ from remote_models.errors import (
     StoreUnavailableError,
 )
 from remote_models.storage._location import Location
+from remote_models.storage._secrets import without_secrets
 
 __all__ = ["missing_parent", "replaced", "translate"]
 
@@ -66,7 +67,9 @@ def translate(error: Exception, location: Location) -> Exception | None:
         if isinstance(error, foreign):
             return own(message, where=where, hint=hint)
     if isinstance(error, OSError):
-        return StorageError(str(error) or type(error).__name__, where=where)
+        return StorageError(
+            without_secrets(str(error), location) or type(error).__name__, where=where
+        )
     return None
 
 

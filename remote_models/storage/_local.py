@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from io import BufferedReader
 from typing import ClassVar
 
 from remote_models.storage._errors import missing_parent, replaced, translate
@@ -24,6 +25,13 @@ __all__ = ["LocalStagedFile", "LocalStore"]
 _STAGING_SUFFIX = ".remote-models-staging"
 
 _STAGING_NAME = re.compile(rf"\.(.*)\.[0-9a-f]{{12}}{re.escape(_STAGING_SUFFIX)}", re.DOTALL)
+
+_READ_ONLY = (
+    os.O_RDONLY
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_NONBLOCK", 0)  # opening a FIFO would wait for its other end
+    | getattr(os, "O_BINARY", 0)
+)
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 """What ``link`` says on file systems without hard links (FAT, some FUSE mounts)."""
@@ -44,10 +52,12 @@ class LocalStore(Store):
         with self.errors(location), absence_as_such():
             if os.path.isdir(location.path):
                 raise IsADirectoryError(location.path)
-            return _describe(os.stat(location.path))
+            status = os.stat(location.path)
+            _refuse_special(status.st_mode)
+            return _describe(status)
 
     def map(self, location: Location) -> memoryview | None:
-        with self.errors(location), absence_as_such(), open(location.path, "rb") as file:
+        with self.errors(location), absence_as_such(), _open(location.path) as file:
             if not os.fstat(file.fileno()).st_size:
                 return memoryview(b"")
             return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
@@ -66,6 +76,7 @@ class LocalStore(Store):
                     status = None if name.endswith(_STAGING_SUFFIX) else _status(path)
                     if status is not None:
                         relative = os.path.relpath(path, location.path).replace(os.sep, "/")
+                        _refuse_special(status.st_mode)
                         found[relative] = _describe(status)
         return found
 
@@ -136,7 +147,7 @@ class LocalStore(Store):
                     raise
 
     def _read(self, key: str, start: int, stop: int, version: str | None) -> bytes:
-        with open(key, "rb") as file:
+        with _open(key) as file:
             file.seek(start)
             return file.read(stop - start)
 
@@ -149,7 +160,7 @@ class LocalStore(Store):
     def _read_pinned(
         self, location: Location, start: int, stop: int, version: str | None, etag: str
     ) -> bytes:
-        with open(location.path, "rb") as file:
+        with _open(location.path) as file:
             file.seek(start)
             data = file.read(stop - start)
             # Of this very file, whatever the name leads to by now; and after the read.
@@ -276,6 +287,28 @@ def _is_file(location: Location) -> bool:
 def _shortened(name: str) -> str:
     """Return the start of a name: file systems limit one to 255 bytes."""
     return os.fsencode(name)[:100].decode(errors="ignore")
+
+
+def _open(path: str) -> BufferedReader:
+    """Open a file for reading, and nothing else.
+
+    Opening a FIFO waits for whoever writes into it, and a device never ends (CWE-400).
+    """
+    descriptor = os.open(path, _READ_ONLY)
+    file = open(descriptor, "rb")  # noqa: SIM115 - the caller closes it
+    try:
+        _refuse_special(os.fstat(file.fileno()).st_mode)
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def _refuse_special(mode: int) -> None:
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(mode) and not stat.S_ISLNK(mode):
+        raise OSError("a FIFO, socket or device, and no file")
 
 
 def _describe(status: os.stat_result) -> ObjectInfo:

@@ -125,6 +125,10 @@ class Location:
         """Return the place whose name is this one's with ``suffix`` appended."""
         return replace(self, path=f"{self.path}{suffix}")
 
+    def __repr__(self) -> str:
+        """The same, and nothing else: neither secrets nor options."""
+        return f"<Location {self}>"
+
     def __str__(self) -> str:
         """The URL to print: a local path as such, and never a user name, password or query.
 

@@ -22,6 +22,7 @@ from remote_models.errors import (
 )
 from remote_models.storage._hedge import Hedge
 from remote_models.storage._location import Location
+from remote_models.storage._secrets import quotes_secret, without_secrets
 from remote_models.storage._settings import TransferSettings
 from remote_models.storage._store import Store
 from remote_models.storage._upload_journal import UploadJournal
@@ -147,7 +148,8 @@ def _filesystem(location: Location, store_class: type[Store]) -> fsspec.Abstract
         ) from error  # fmt: skip
     except (TypeError, ValueError, KeyError) as error:
         if location.protocol in known_implementations:
-            raise _bad_options(location, error) from error
+            quotes = quotes_secret(error, location)
+            raise _bad_options(location, error) from (None if quotes else error)
         raise _unknown_scheme(location.protocol) from error
     except OSError as error:
         raise StoreUnavailableError(
@@ -184,7 +186,7 @@ def _bad_options(location: Location, error: Exception) -> ArgumentError:
     return ArgumentError(
         "options that the store does not take",
         where="storage_options",
-        found=f"{sorted(location.storage_options)}: {error}",
+        found=f"{sorted(location.storage_options)}: {without_secrets(str(error), location)}",
         hint=f"They go to the fsspec filesystem of {location.protocol}://",
     )
 

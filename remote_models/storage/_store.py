@@ -15,6 +15,7 @@ from remote_models.errors import IntegrityError, ModelNotFoundError, RemoteModel
 from remote_models.storage._errors import replaced, translate
 from remote_models.storage._hedge import Hedge
 from remote_models.storage._location import Location
+from remote_models.storage._secrets import quotes_secret
 from remote_models.storage._settings import TransferSettings
 from remote_models.storage._staging import SpooledStagedFile, StagedFile
 from remote_models.storage._upload_journal import UploadJournal
@@ -292,7 +293,8 @@ class Store:
             translated = self._translate(error, location)
             if translated is None:
                 raise
-            raise translated from error
+            # A traceback prints the cause, and libraries quote URLs with their signatures.
+            raise translated from (None if quotes_secret(error, location) else error)
 
     def _key(self, location: Location) -> str:
         key: str = self._filesystem._strip_protocol(location.url)

@@ -19,7 +19,7 @@ from formats.older_saved_models import make_older, saved_model
 from remote_models.errors import FormatError
 from remote_models.formats import Format, Recognition, recognise_directory
 from remote_models.formats._saved_objects import layer_names_of_objects, root_metadata
-from remote_models.formats.indexing import code_in_model
+from remote_models.formats.safety import check_artifact
 
 SAMPLES = Path(__file__).parent / "samples"
 MODEL = b'{"class_name": "Sequential", "config": {"name": "m"}}'
@@ -134,7 +134,8 @@ def test_code_is_seen_wherever_tensorflow_would_look(tmp_path: Path) -> None:
         (_wrapped(twice, 0x22, 0x0A, 0x3A, 0x12), ["twice"]),
     ):
         (tmp_path / "saved_model.pb").write_bytes(data)
-        assert code_in_model(what, tmp_path, where="m") == found
+        unsafe = check_artifact(what, tmp_path, given=(), where="m").unsafe
+        assert [each.owner for each in unsafe] == [f"layer {name!r}" for name in found]
 
 
 def _wrapped(data: bytes, *tags: int) -> bytes:

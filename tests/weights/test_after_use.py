@@ -45,12 +45,21 @@ def test_what_is_no_name_is_not_found(weights_file: Path, name: object) -> None:
         weights.fetch([name])  # type: ignore[list-item]  # likewise
 
 
-def test_links_to_files_are_read_whole(tmp_path: Path) -> None:
-    blobs, model = tmp_path / "blobs", tmp_path / "model"
-    blobs.mkdir()
+def test_links_to_files_inside_are_read_whole(tmp_path: Path) -> None:
+    model = tmp_path / "model"
     model.mkdir()
+    (model / "graph").write_bytes(b"g" * 1000)
+    (model / "saved_model.pb").symlink_to("graph")
+    rm.pull_model(model, tmp_path / "out")
+    assert (tmp_path / "out" / "saved_model.pb").read_bytes() == b"g" * 1000
+
+
+def test_links_in_a_cache_of_hugging_face_are_read_whole(tmp_path: Path) -> None:
+    blobs, model = tmp_path / "blobs", tmp_path / "snapshots" / "0123abc"
+    blobs.mkdir()
+    model.mkdir(parents=True)
     (blobs / "graph").write_bytes(b"g" * 1000)
-    (model / "saved_model.pb").symlink_to(blobs / "graph")
+    (model / "saved_model.pb").symlink_to("../../blobs/graph")
     rm.pull_model(model, tmp_path / "out")
     assert (tmp_path / "out" / "saved_model.pb").read_bytes() == b"g" * 1000
 

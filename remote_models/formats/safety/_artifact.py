@@ -142,17 +142,23 @@ def _configurations(what: Recognition, path: Path, where: str) -> Iterator[tuple
         with path.open("rb") as file:
             for text in model_attributes(file, where=where):
                 yield where, text
-    elif (path / KERAS_2_METADATA).is_file():
+    elif what.format is Format.SAVED_MODEL and what.has_keras_metadata:
+        yield from _saved_configurations(path, where)
+
+
+def _saved_configurations(path: Path, where: str) -> Iterator[tuple[str, bytes | str]]:
+    if (path / KERAS_2_METADATA).is_file():
         place = f"{where}: {KERAS_2_METADATA}"
         data = (path / KERAS_2_METADATA).read_bytes()
         for node in parse_message("SavedMetadata", data, where=place).nodes:
-            yield place, node.metadata
+            if node.metadata:
+                yield place, node.metadata
     elif (path / SAVED_CONFIG).is_file():
         yield f"{where}: {SAVED_CONFIG}", (path / SAVED_CONFIG).read_bytes()
     elif (path / SAVED_MODEL).is_file():  # before TensorFlow 2.5
         place = f"{where}: {SAVED_MODEL}"
-        for text in metadata_of_objects((path / SAVED_MODEL).read_bytes(), where=place):
-            yield place, text
+        graph = (path / SAVED_MODEL).read_bytes()
+        yield from ((place, each) for each in metadata_of_objects(graph, where=place))
 
 
 def _check_graph(path: Path, where: str) -> list[Finding]:
