@@ -36,7 +36,7 @@ def guard_copy(
         artifact.what, artifact.path, given=framework.given(custom_objects), where=where
     )
     refuse(found.unsafe, where)
-    if framework.imports_modules_of(artifact.what.format):
+    if framework.imports_modules_of(artifact.what):
         refuse(found.foreign, where)
 
 

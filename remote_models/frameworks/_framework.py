@@ -152,8 +152,8 @@ class Framework(ABC):
     def given(self, custom_objects: Mapping[str, Any] | None) -> Container[str]:
         """Return the names of what the caller has registered, has in scope or passes."""
 
-    def imports_modules_of(self, format: Format) -> bool:
-        """Whether loading imports modules that the configuration in this format names."""
+    def imports_modules_of(self, what: Recognition) -> bool:
+        """Whether loading an artifact imports modules that its configuration names."""
         return True
 
     streams = False

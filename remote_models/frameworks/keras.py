@@ -75,8 +75,11 @@ class Keras3(Framework):
     def given(self, custom_objects: Mapping[str, Any] | None) -> Container[str]:
         return GivenObjects(keras.saving.get_registered_object, custom_objects)
 
-    def imports_modules_of(self, format: Format) -> bool:
-        return format is not Format.SAVED_MODEL  # whose graph runs where a class is not known
+    def imports_modules_of(self, what: Recognition) -> bool:
+        # What is translated names only what is Keras' or given; of a SavedModel the graph
+        # runs where a class is not known.
+        is_translated = what.generation == 2 and what.format is not Format.ARCHITECTURE
+        return not is_translated and what.format is not Format.SAVED_MODEL
 
     @property
     def runs_graphs(self) -> bool:

@@ -52,10 +52,10 @@ class TFKeras(Framework):
     def given(self, custom_objects: Mapping[str, Any] | None) -> Container[str]:
         return GivenObjects(tf_keras.utils.get_registered_object, custom_objects)
 
-    def imports_modules_of(self, format: Format) -> bool:
+    def imports_modules_of(self, what: Recognition) -> bool:
         # These it loads in its "saved model scope", in which it looks names up in its own
         # modules only (``deserialize_keras_object`` in saving/serialization_lib.py).
-        return format not in (Format.SAVED_MODEL, Format.H5)
+        return what.format not in (Format.SAVED_MODEL, Format.H5)
 
     def stream_model(self, model: Any, format: Format, options: SaveOptions) -> StreamedSave | None:
         if format is Format.SAVED_MODEL:
