@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 __all__ = ["Model", "custom_objects", "makers"]
 
@@ -94,8 +95,6 @@ def makers(  # noqa: C901 - one each
         x = keras.Input((4,))
         y = keras.ops.concatenate([x * 2 + 1, x[:, :2]], axis=1) if hasattr(keras, "ops") else None
         if y is None:
-            import tensorflow as tf
-
             y = tf.math.reduce_sum(tf.concat([x * 2 + 1, x[:, :2]], 1), axis=1, keepdims=True)
         return keras.Model(x, L.Dense(2)(y))
 
@@ -122,7 +121,10 @@ def makers(  # noqa: C901 - one each
             L.CenterCrop(6, 6), L.Conv2D(2, 3), shape=(8, 8, 3),
         )  # fmt: skip
 
+    initialiser = "zeros" if hasattr(keras, "ops") else tf.constant_initializer(0.5)
     makers: dict[str, Callable[[], Model]] = {
+        "function of TensorFlow": lambda: of(L.Dense(3, activation=tf.nn.relu)),
+        "initialiser of TensorFlow": lambda: of(L.Dense(3, bias_initializer=initialiser)),
         "dense": lambda: of(L.Dense(3), L.ReLU(), L.Dense(2, activation="gelu")),
         "embedding": lambda: of(L.Embedding(9, 3), L.GlobalAveragePooling1D(), dtype="int32"),
         "lstm": lambda: of(L.LSTM(3, return_sequences=True), L.LSTM(2), shape=(5, 4)),

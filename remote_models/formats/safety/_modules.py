@@ -40,6 +40,9 @@ _FUNCTIONS = {
 }  # fmt: skip
 """Where functions lie that compute with tensors and do nothing else."""
 
+_TENSORFLOW = {"tensorflow.python.ops.init_ops", "tensorflow.python.ops.init_ops_v2"}
+"""Modules of TensorFlow's own initialisers, which Keras 2 takes as well."""
+
 _NO_FUNCTIONS = re.compile(r"get|(de)?serialize\w*|\w*keras_object|custom_gradient|_.*")
 """Functions in these modules that do something else."""
 
@@ -66,7 +69,8 @@ def is_foreign_module(module: str) -> bool:
 
 def is_known_class(module: str, name: str) -> bool:
     """Whether a name in a module of Keras is that of a building block."""
-    return _family(module) in {"", *_CLASSES} and _CLASS_NAME.fullmatch(name) is not None
+    is_known = module in _TENSORFLOW or _family(module) in {"", *_CLASSES}
+    return is_known and _CLASS_NAME.fullmatch(name) is not None
 
 
 def is_known_function(module: str, name: str) -> bool:
