@@ -152,7 +152,7 @@ class LocalStore(Store):
             return file.read(stop - start)
 
     def _read_whole(self, location: Location, limit: int) -> tuple[Buffer, ObjectInfo]:
-        with open(location.path, "rb") as file:
+        with _open(location.path) as file:
             info = _describe(os.fstat(file.fileno()))
             check_size(location, info.size, limit)
             return file.read(), info
