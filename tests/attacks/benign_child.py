@@ -7,7 +7,9 @@ without a manifest and with, so that both ways of loading see it.
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -21,6 +23,7 @@ import tensorflow as tf
 import remote_models as rm
 from attacks.benign import custom_objects, makers
 from remote_models.formats.safety import check_configuration
+from remote_models.formats.safety._operations import is_denied_operation
 
 FRAMEWORK, FOLDER = sys.argv[1], Path(sys.argv[2])
 
@@ -149,10 +152,38 @@ def applications() -> Iterator[dict[str, Any]]:
         yield {"benign": name, "error": str(found.all) if found.all else None}
 
 
+_NAMES_A_PLACE = re.compile(
+    r"file|path|dir(?!ec)|prefix|url|address|^token|uri|server|host|command|library|logdir|pattern"
+    r"|driver|descriptor|output_stream|protocol|debug"
+)
+
+JUDGED = {
+    "CTCBeamSearchDecoder", "Copy", "CopyHost", "CudnnRNNBackpropV2", "CudnnRNNBackpropV3",
+    "DebugIdentity", "DebugIdentityV2", "DebugIdentityV3", "DebugNanCount",
+    "DebugNumericSummary", "DecodeProtoV2", "EncodeProto", "ExperimentalSetStatsAggregatorDataset",
+    "FixedUnigramCandidateSampler", "PrintV2", "RegexFullMatch", "RegexReplace",
+    "SetStatsAggregatorDataset", "StaticRegexFullMatch", "StaticRegexReplace",
+    "TPUReplicateMetadata", "TensorSliceDataset",
+}  # fmt: skip
+"""Operations with such an argument that names no place, or is looked at by itself."""
+
+
+def operations() -> Iterator[dict[str, Any]]:
+    """Look for operations of this TensorFlow that take the name of a place and are allowed."""
+    for name in sorted(vars(tf.raw_ops)):
+        operation = getattr(tf.raw_ops, name)
+        if not callable(operation) or is_denied_operation(name) or name in JUDGED:
+            continue
+        arguments = inspect.signature(operation).parameters
+        found = [each for each in arguments if _NAMES_A_PLACE.search(each)]
+        if found:
+            yield {"benign": name, "error": f"nobody has judged this operation: {found}"}
+
+
 def main() -> None:
     """Try all."""
     warnings.simplefilter("ignore")
-    for family in (models, saved_models, applications):
+    for family in (models, saved_models, applications, operations):
         for found in family():
             print(json.dumps(found), flush=True)
 

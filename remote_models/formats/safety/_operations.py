@@ -29,10 +29,11 @@ _DENIED = frozenset({
     "EagerPyFunc", "FileSystemSetConfiguration", "FlushSummaryWriter", "GeneratorDataset",
     "GenerateVocabRemapping", "ImportEvent", "LoadAndRemapMatrix", "LoadDataset",
     "ListSnapshotChunksDataset", "MatchingFiles", "PyFunc", "PyFuncStateless", "ReadFile",
-    "RegisterDataset", "RegisterDatasetV2", "RemoteCall", "SaveDataset", "SaveDatasetV2",
-    "SqlDataset", "SSTableDataset", "StatsAggregatorSetSummaryWriter", "SummaryWriter",
-    "WriteAudioSummary", "WriteFile", "WriteGraphSummary", "WriteHistogramSummary",
-    "WriteImageSummary", "WriteRawProtoSummary", "WriteScalarSummary", "WriteSummary",
+    "RecordInput", "RegisterDataset", "RegisterDatasetV2", "RemoteCall", "SaveDataset",
+    "SaveDatasetV2", "SqlDataset", "SSTableDataset", "StatsAggregatorSetSummaryWriter",
+    "SummaryWriter", "WriteAudioSummary", "WriteFile", "WriteGraphSummary",
+    "WriteHistogramSummary", "WriteImageSummary", "WriteRawProtoSummary",
+    "WriteScalarSummary", "WriteSummary",
 })  # fmt: skip
 
 _DENIED_NAMES = re.compile(
@@ -53,6 +54,7 @@ def is_denied_operation(name: str) -> bool:
     >>> is_denied_operation("WriteFile"), is_denied_operation("MatMul")
     (True, False)
     """
+    name = name.rpartition(">")[2]  # behind the package that brings it
     return (
         name in _DENIED
         or name in CHECKPOINT_OPERATIONS
@@ -65,11 +67,12 @@ def refused_attribute(operation: str, name: str, values: tuple[bytes, ...]) -> b
     """Whether an attribute makes an otherwise harmless operation reach outside.
 
     ``PrintV2`` prints to a file; the debugger's operations send tensors to files and
-    servers; a protocol buffer is decoded by descriptors in a file.
+    servers; a sampler reads a vocabulary; a protocol buffer is decoded by descriptors in a
+    file.
     """
     if operation == "PrintV2" and name == "output_stream":
         return any(value not in _STREAMS for value in values)
-    if name == "debug_urls":
+    if name in ("debug_ops_spec", "debug_urls", "vocab_file"):
         return any(values)
     if name in ("descriptor_source", "dump_root"):
         return any(value and not value.startswith((b"local://", b"bytes://")) for value in values)
