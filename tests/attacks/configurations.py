@@ -177,6 +177,21 @@ PAYLOADS: dict[str, tuple[str, Payload]] = {
             layer("Lambda", {"function": code(c), "function_type": "lambda", "arguments": {}}),
         ),
     ),
+    "Lambda behind a registered name": (
+        "Python code",
+        lambda c, f: sequential(
+            input_layer(f),
+            layer("Harmless", {"function": code(c), "function_type": "lambda", "arguments": {}},
+                  registered_name="Lambda"),
+        ),
+    ),
+    "TFSMLayer behind a registered name": (
+        "TFSMLayer",
+        lambda c, f: sequential(
+            input_layer(f), layer("Harmless", {"filepath": str(c.secret.parent)},
+                                  registered_name="TFSMLayer"),
+        ),
+    ),
     "code in an output shape": (
         "Python code",
         lambda c, f: sequential(

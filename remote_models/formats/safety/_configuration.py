@@ -135,6 +135,7 @@ def _check_spec(described: Mapping[str, Any], owner: str) -> Iterator[Finding]:
         and isinstance(name, str)
         and _SPEC_MODULE.fullmatch(module)
         and _SPEC_NAME.fullmatch(name)
+        and described.get("registered_name") in (None, name)
     )
     if not is_known:
         yield Finding(owner=owner, problem=f"names the type {shorten(name)} of {shorten(module)}")
@@ -165,12 +166,16 @@ def _check_class(described: Mapping[str, Any], owner: str) -> Iterator[Finding]:
             yield from _judge(owner, "class", module, registered, is_known_class)
     elif not is_plain_name(name):
         yield Finding(owner=owner, problem=f"names the class {shorten(name)}")
-    short = name.rpartition(">")[2]
-    if reads_files(short):
-        yield Finding(owner=owner, problem=f"is a {short}, which reads files that it names")
-    config = described.get("config")
+    # Where there is no class of the one name, tf_keras takes that of the other.
+    for each in dict.fromkeys(each for each in (name, registered) if isinstance(each, str)):
+        yield from _check_by_name(each.rpartition(">")[2], described.get("config"), owner)
+
+
+def _check_by_name(class_name: str, config: object, owner: str) -> Iterator[Finding]:
+    if reads_files(class_name):
+        yield Finding(owner=owner, problem=f"is a {class_name}, which reads files that it names")
     if isinstance(config, Mapping):
-        yield from _check_arguments(short, config, owner)
+        yield from _check_arguments(class_name, config, owner)
 
 
 def _judge(owner: str, kind: str, module: object, name: str, is_known: Any) -> Iterator[Finding]:
