@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from remote_models._api._fetch import FetchedArtifact
 from remote_models.formats import Format
-from remote_models.formats.safety import (
-    Finding,
-    check_artifact,
-    check_configuration,
-    check_files,
-    refuse,
-)
 from remote_models.frameworks import Framework
 from remote_models.remote_model import RemoteModel
+
+if TYPE_CHECKING:
+    from remote_models.formats.safety import Finding
 
 __all__ = ["guard_architecture", "guard_copy", "guard_translated", "guard_weights"]
 
@@ -31,6 +27,8 @@ def guard_copy(
         UnsafeFormatError: it could run code or reach outside itself.
         FormatError: it is damaged, or claims more than it holds.
     """
+    from remote_models.formats.safety import check_artifact, refuse
+
     where = str(artifact.location)
     found = check_artifact(
         artifact.what, artifact.path, given=framework.given(custom_objects), where=where
@@ -55,6 +53,8 @@ def guard_architecture(
     Raises:
         UnsafeFormatError: it could run code or reach outside itself.
     """
+    from remote_models.formats.safety import check_configuration, refuse
+
     where = str(remote.location)
     found = check_configuration(architecture, given=framework.given(custom_objects), where=where)
     refuse(found.unsafe, where)
@@ -74,6 +74,8 @@ def guard_translated(
     Raises:
         UnsafeFormatError: it could run code or reach outside itself.
     """
+    from remote_models.formats.safety import check_configuration, refuse
+
     where = str(remote.location)
     found = check_configuration(architecture, given=framework.given(custom_objects), where=where)
     refuse(found.unsafe, where)
@@ -86,5 +88,7 @@ def guard_weights(artifact: FetchedArtifact) -> None:
         UnsafeFormatError: they lead out of themselves.
         FormatError: they are damaged, or claim more than they hold.
     """
+    from remote_models.formats.safety import check_files, refuse
+
     where = str(artifact.location)
     refuse(check_files(artifact.what, artifact.path, where=where), where)

@@ -22,6 +22,7 @@ from remote_models.frameworks._framework import (
     WeightsOptions,
 )
 from remote_models.frameworks._given_objects import GivenObjects
+from remote_models.frameworks._tf_keras_budget import within_budget
 from remote_models.frameworks._tf_keras_saving import (
     stream_archive,
     stream_h5,
@@ -115,8 +116,8 @@ class TFKeras(Framework):
             raise self.other_generation(what, where)
         if not what.has_keras_metadata:
             raise self.no_keras_model(what, where)
-        budget = VariableBudget(stored_bytes(path), where=where) if safe_mode else nullcontext()
-        with budget:
+        budget = VariableBudget(stored_bytes(path), where=where)
+        with within_budget(budget) if safe_mode else nullcontext():
             model = tf_keras.models.load_model(
                 path,
                 custom_objects=dict(custom_objects) if custom_objects else None,

@@ -19,7 +19,8 @@ CLIENTS = ("s3fs", "gcsfs", "botocore", "aiobotocore", "boto3", "aiohttp", "goog
 HEAVY = (*FRAMEWORKS, *CLIENTS, "h5py", "numpy", "yaml", "rich", "tqdm")
 
 KERAS3_PATH = (
-    "frameworks/tf_keras.py", "frameworks/_assets.py", "frameworks/_tf_keras_saving.py",
+    "frameworks/tf_keras.py", "frameworks/_assets.py", "frameworks/_tf_keras_budget.py",
+    "frameworks/_tf_keras_saving.py",
 )  # fmt: skip
 """The only modules that may name TensorFlow: they are for tf_keras."""
 
