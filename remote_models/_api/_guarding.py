@@ -27,13 +27,16 @@ def guard_copy(
         UnsafeFormatError: it could run code or reach outside itself.
         FormatError: it is damaged, or claims more than it holds.
     """
-    from remote_models.formats.safety import check_artifact, refuse
+    from remote_models.formats.safety import check_artifact, forget_vocabularies, refuse
 
     where = str(artifact.location)
     found = check_artifact(
         artifact.what, artifact.path, given=framework.given(custom_objects), where=where
     )
     refuse(found.unsafe, where)
+    reads = framework.reads_named_files_of(artifact.what)
+    if found.files and (reads or not forget_vocabularies(artifact.path, where=where)):
+        refuse(found.files, where)
     if framework.imports_modules_of(artifact.what):
         refuse(found.foreign, where)
 
@@ -57,7 +60,7 @@ def guard_architecture(
 
     where = str(remote.location)
     found = check_configuration(architecture, given=framework.given(custom_objects), where=where)
-    refuse(found.unsafe, where)
+    refuse(found.unsafe + found.files, where)
     if remote.format is not Format.SAVED_MODEL:
         refuse(found.foreign, where)
     return found.foreign
@@ -78,7 +81,7 @@ def guard_translated(
 
     where = str(remote.location)
     found = check_configuration(architecture, given=framework.given(custom_objects), where=where)
-    refuse(found.unsafe, where)
+    refuse(found.unsafe + found.files, where)
 
 
 def guard_weights(artifact: FetchedArtifact) -> None:

@@ -156,6 +156,10 @@ class Framework(ABC):
         """Whether loading an artifact imports modules that its configuration names."""
         return True
 
+    def reads_named_files_of(self, what: Recognition) -> bool:
+        """Whether layers of an artifact read the vocabularies that their arguments name."""
+        return True
+
     streams = False
     """Whether models of its own formats can be loaded straight from tensors."""
 

@@ -44,4 +44,6 @@ def _shape(given: Mapping[str, Any]) -> tuple[int, ...]:
         value = given.get("initial_value")
         # Keras gives the initialiser its shape as the first argument of a partial.
         shape = getattr(value, "shape", None) or (*getattr(value, "args", ()), ())[0]
-    return tuple(int(each) for each in tf.TensorShape(shape).as_list())
+    known = tf.TensorShape(shape)
+    # What has no shape yet, as a table's place in a checkpoint, takes nothing.
+    return tuple(each or 0 for each in known.as_list()) if known.rank is not None else (0,)

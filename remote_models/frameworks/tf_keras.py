@@ -58,6 +58,10 @@ class TFKeras(Framework):
         # modules only (``deserialize_keras_object`` in saving/serialization_lib.py).
         return what.format not in (Format.SAVED_MODEL, Format.H5)
 
+    def reads_named_files_of(self, what: Recognition) -> bool:
+        # Of a SavedModel it takes the assets (``IndexLookup.__init__``, NullInitializer).
+        return what.format is not Format.SAVED_MODEL
+
     def stream_model(self, model: Any, format: Format, options: SaveOptions) -> StreamedSave | None:
         if format is Format.SAVED_MODEL:
             return None

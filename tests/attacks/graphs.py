@@ -379,7 +379,7 @@ def keras_2_with_code(folder: Path, canaries: Canaries, framework: str) -> Built
     return Built(url=path)
 
 
-@GRAPHS.attack("reads the file")
+@GRAPHS.attack("reads the file", frameworks=ONLY)
 def keras_2_with_a_vocabulary(folder: Path, canaries: Canaries, framework: str) -> Built:
     path = keras_2(folder)
     metadata = path / "keras_metadata.pb"

@@ -9,6 +9,7 @@ from remote_models.formats.safety._artifact import ArtifactFindings, check_artif
 from remote_models.formats.safety._configuration import ConfigurationFindings, check_configuration
 from remote_models.formats.safety._findings import Finding, refuse
 from remote_models.formats.safety._graph import check_graphs
+from remote_models.formats.safety._vocabularies import forget_vocabularies
 
 __all__ = [
     "ArtifactFindings",
@@ -18,5 +19,6 @@ __all__ = [
     "check_configuration",
     "check_files",
     "check_graphs",
+    "forget_vocabularies",
     "refuse",
 ]

@@ -43,12 +43,14 @@ class ArtifactFindings:
 
     Attributes:
         unsafe: What is refused, whoever opens it.
+        files: Files that layers read by their configuration, if they are made of that.
         foreign: Classes and functions by a path outside of Keras, that nobody has given:
             harmless for who does not import what a configuration names.
     """
 
     def __init__(self) -> None:
         self.unsafe: list[Finding] = []
+        self.files: list[Finding] = []
         self.foreign: list[Finding] = []
 
     def add_configuration(self, text: bytes | str, given: Container[str], where: str) -> None:
@@ -72,6 +74,7 @@ class ArtifactFindings:
             ) from error  # fmt: skip
         found = check_configuration(document, given=given, where=where)
         self.unsafe += found.unsafe
+        self.files += found.files
         self.foreign += found.foreign
 
 

@@ -23,7 +23,7 @@ from remote_models.formats.safety._modules import (
 )
 from remote_models.formats.safety._tensorflow_names import is_harmless_call
 
-__all__ = ["ConfigurationFindings", "check_configuration"]
+__all__ = ["FILE_ARGUMENTS", "ConfigurationFindings", "check_configuration"]
 
 _MAX_DEPTH = 400
 """Objects and arrays inside each other; a nested model takes four for each level."""
@@ -37,7 +37,7 @@ _VALUES = {
 _SPEC_MODULE = re.compile(r"tensorflow\.python\.(framework|ops)\.[a-z_.]+")
 _SPEC_NAME = re.compile(r"[A-Za-z]+Spec")
 
-_FILES = ("vocabulary", "vocabulary_file", "idf_weights")
+FILE_ARGUMENTS = ("vocabulary", "vocabulary_file", "idf_weights")
 """Arguments of Keras' layers that may be the path of a file."""
 
 _CODE_TYPES = ("function_type", "output_shape_type", "mask_type")
@@ -50,17 +50,19 @@ class ConfigurationFindings:
     """What a configuration names that is no building block of Keras.
 
     Attributes:
-        unsafe: Code, functions of Keras that do more than compute, and files.
+        unsafe: Code, and functions of Keras that do more than compute.
+        files: Files that layers read.
         foreign: Classes and functions by a path outside of Keras, that nobody has given.
     """
 
     unsafe: tuple[Finding, ...]
+    files: tuple[Finding, ...]
     foreign: tuple[Finding, ...]
 
     @property
     def all(self) -> tuple[Finding, ...]:
-        """Both."""
-        return self.unsafe + self.foreign
+        """All of them."""
+        return self.unsafe + self.files + self.foreign
 
 
 def check_configuration(
@@ -78,11 +80,13 @@ def check_configuration(
         FormatError: it is nested too deeply.
     """
     unsafe: list[Finding] = []
+    files: list[Finding] = []
     foreign: list[Finding] = []
     for described, owner in _descriptions(configuration, where):
         for finding in _check(described, owner, given):
-            (foreign if finding.name else unsafe).append(finding)
-    return ConfigurationFindings(unsafe=tuple(unsafe), foreign=tuple(foreign))
+            kind = foreign if finding.name else files if finding.is_file else unsafe
+            kind.append(finding)
+    return ConfigurationFindings(unsafe=tuple(unsafe), files=tuple(files), foreign=tuple(foreign))
 
 
 def _descriptions(value: object, where: str) -> Iterator[tuple[Mapping[str, Any], str]]:
@@ -194,12 +198,13 @@ def _judge(owner: str, kind: str, module: object, name: str, is_known: Any) -> I
 
 
 def _check_arguments(class_name: str, config: Mapping[str, Any], owner: str) -> Iterator[Finding]:
-    for argument in _FILES:
+    for argument in FILE_ARGUMENTS:
         if isinstance(config.get(argument), str):
             yield Finding(
                 owner=owner,
                 problem=f"reads the file {shorten(config[argument])} ({argument})",
                 hint="Give the layer its vocabulary as a list and save the model again",
+                is_file=True,
             )
     if class_name == "Lambda" and _holds_code(config):
         yield Finding(owner=owner, problem="(Lambda) holds Python code", hint=_CODE_HINT)

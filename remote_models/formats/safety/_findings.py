@@ -27,12 +27,14 @@ class Finding:
         problem: What it does, in words that follow the owner.
         hint: How to allow it, if there is another way than trusting all of it.
         name: The name of a class or function that has to be given, else empty.
+        is_file: Whether it is a file that a layer reads.
     """
 
     owner: str
     problem: str
     hint: str = ""
     name: str = ""
+    is_file: bool = False
 
     def __str__(self) -> str:
         """The finding as a sentence without a full stop."""
