@@ -78,8 +78,7 @@ class Keras3(Framework):
     def imports_modules_of(self, what: Recognition) -> bool:
         # What is translated names only what is Keras' or given; of a SavedModel the graph
         # runs where a class is not known.
-        is_translated = what.generation == 2 and what.format is not Format.ARCHITECTURE
-        return not is_translated and what.format is not Format.SAVED_MODEL
+        return what.generation != 2 and what.format is not Format.SAVED_MODEL
 
     @property
     def runs_graphs(self) -> bool:
