@@ -5,8 +5,8 @@ meta_graph.proto, saver.proto, saved_object_graph.proto (tensorflow/core/protobu
 tensor_shape.proto, tensor_slice.proto, versions.proto, graph.proto, node_def.proto,
 attr_value.proto, function.proto, op_def.proto, tensor.proto (tensorflow/core/framework).
 Only the fields that are read are declared, and a ``saved_model.pb`` four times: for who
-reads its signatures, its objects, its tables and its operations. A ``SavedNode`` is a ``SavedObject`` there,
-which is the name of another message in saved_metadata.proto.
+reads its signatures, its objects, its tables and its operations. A ``SavedNode`` is a
+``SavedObject`` there, which is the name of another message in saved_metadata.proto.
 
 The descriptors are built at run time in a private pool: protobuf refuses two
 definitions of one file in its default pool, which TensorFlow fills, and code that
