@@ -85,12 +85,14 @@ class Hedge:
         attempts = [begin(ask)]
         with suppress(TimeoutError):  # mostly there is no more to it, and nothing is cheaper
             return attempts[0].result(min(late, give_up, _LOOK_AGAIN_SECONDS))
-        _wait(attempts, begun + min(late, give_up), called_off)
-        is_late = not attempts[0].done() and not called_off.is_set()
-        if is_late and self._room.acquire(blocking=False):
-            attempts.append(begin(ask))
-            self._release_after(attempts)
-        _wait(attempts, begun + give_up, called_off)
+        until = begun + give_up
+        _wait(attempts, min(begun + late, until), called_off)
+        while _is_open(attempts) and time.monotonic() < until and not called_off.is_set():
+            # Where others are late as well, there is room when they have ended.
+            if len(attempts) == 1 and self._room.acquire(blocking=False):
+                attempts.append(begin(ask))
+                self._release_after(attempts)
+            _wait(attempts, min(until, time.monotonic() + _LOOK_AGAIN_SECONDS), called_off)
         ended = [each for each in attempts if each.done()]
         if not ended:
             raise TimeoutError("no answer in time")
@@ -108,10 +110,15 @@ class Hedge:
 def _wait(attempts: Sequence[Future[_T]], until: float, called_off: threading.Event) -> None:
     """Wait until one has succeeded or all have failed."""
     while (left := until - time.monotonic()) > 0 and not called_off.is_set():
-        pending = [each for each in attempts if not each.done()]
-        if not pending or any(map(_has_succeeded, attempts)):
+        if not _is_open(attempts):
             return
+        pending = [each for each in attempts if not each.done()]
         wait(pending, min(left, _LOOK_AGAIN_SECONDS), FIRST_COMPLETED)
+
+
+def _is_open(attempts: Sequence[Future[_T]]) -> bool:
+    """Whether none has succeeded and one still may."""
+    return not all(each.done() for each in attempts) and not any(map(_has_succeeded, attempts))
 
 
 def _has_succeeded(attempt: Future[_T]) -> bool:

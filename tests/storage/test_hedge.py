@@ -128,6 +128,20 @@ def test_no_more_second_requests_than_there_is_room_for(server: Server) -> None:
         pytest.fail("no room")
 
 
+def test_a_second_request_is_made_when_there_is_room_again(server: Server) -> None:
+    hedge = Hedge(most=1)
+    first = in_thread(lambda: hedge.first(server.ask, late=AT_ONCE, give_up=NEVER))
+    server.wait_for_requests(2)
+    second = in_thread(lambda: hedge.first(server.ask, late=AT_ONCE, give_up=NEVER))
+    server.wait_for_requests(1)
+    server.answer(1)
+    server.answer(2)
+    assert first() in (1, 2)
+    server.wait_for_requests(1)
+    server.answer(4)
+    assert second() == 4
+
+
 def test_an_answer_that_never_comes_is_given_up(server: Server) -> None:
     with pytest.raises(TimeoutError):
         Hedge().first(server.ask, late=AT_ONCE, give_up=0.05)
