@@ -3,10 +3,11 @@
 Run as a program, in a process without threads, so that it may fork. It reads orders from
 its standard input, each a line of JSON::
 
-    {"url": …, "options": …, "scenario": …, "version": …, "client": …}
+    {"url": …, "options": …, "scenario": …, "client": …}
 
-forks a child that saves, stopped until somebody sends it SIGCONT, and prints its number;
-when the child has ended, it prints its status as of wait(2), 0 or the signal.
+forks a child that saves a version "new", stopped until somebody sends it SIGCONT, and
+prints its number; when the child has ended, it prints its status as of wait(2), 0 or the
+signal.
 """
 
 from __future__ import annotations
@@ -19,9 +20,6 @@ from pathlib import Path
 
 
 def main() -> None:
-    # The packages of the tests, when this is run as a program.
-    sys.path.insert(0, str(Path(__file__).parents[1]))
-    from publishing.artifacts import save
     from publishing.request_scenarios import SCENARIOS
     from remote_models.storage import Location
 
@@ -31,10 +29,8 @@ def main() -> None:
         if child == 0:
             os.kill(os.getpid(), signal.SIGSTOP)
             os.environ["REMOTE_MODELS_CLIENT"] = order["client"]
-            scenario = SCENARIOS[order["scenario"]]
-            content = scenario.content(order["version"])
-            location = Location.parse(order["url"], order["options"])
-            save(location.join(content.name), content, overwrite=scenario.overwrite)
+            base = Location.parse(order["url"], order["options"])
+            SCENARIOS[order["scenario"]].save(base, "new")
             os._exit(0)
         os.waitpid(child, os.WUNTRACED)
         print(child, flush=True)
@@ -46,6 +42,7 @@ def preload() -> None:
     """Import what a saver needs: seconds for each of them otherwise."""
     import gcsfs  # noqa: F401
     import obstore.store  # noqa: F401
+    import repository.versions  # noqa: F401
     import s3fs  # noqa: F401
 
     import remote_models.storage._gcs
@@ -54,5 +51,7 @@ def preload() -> None:
 
 
 if __name__ == "__main__":
+    # The packages of the tests.
+    sys.path.insert(0, str(Path(__file__).parents[1]))
     preload()
     main()
