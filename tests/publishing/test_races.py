@@ -117,7 +117,7 @@ class OneAtATime:
     def __init__(self) -> None:
         self._lock = threading.Lock()
 
-    def __call__(self, moment: Moment) -> None:
+    def __call__(self, moment: Moment, _path: str) -> None:
         if moment is Moment.BEFORE:
             self._lock.acquire()
         else:

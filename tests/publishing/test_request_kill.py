@@ -18,14 +18,16 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import IO, Protocol
 
 import pytest
 from weights.counting_proxy import CountingProxy, Moment, counting_proxy
 
+import remote_models as rm
 from publishing import request_kill
 from publishing.request_scenarios import SCENARIOS
-from remote_models.storage import Location
+from remote_models.storage import Location, open_store
 from remote_models.testing import Emulator
 
 pytestmark = pytest.mark.usefixtures("hasty_readers")
@@ -38,8 +40,8 @@ MOST_REQUESTS = 200
 VERSIONED = ("file over file", "large file over file", "directory over directory")
 """Saves that replace what a bucket may keep versions of."""
 
-HALF_WAY = 4
-"""A request after which some parts of a large file have arrived, and not all."""
+PARTS = {"seaweed": "partNumber=", "fake_gcs": "upload_id="}
+"""What the paths have in common of requests that send a part of a large file."""
 
 
 class Buckets(Protocol):
@@ -49,18 +51,22 @@ class Buckets(Protocol):
 
 
 class Killer:
-    """Kills a process at a request, before or after it is done."""
+    """Kills a process at a request, before or after it is done.
 
-    def __init__(self, process: int, at: int, moment: Moment) -> None:
+    Only requests count whose path contains ``among``.
+    """
+
+    def __init__(self, process: int, at: int, moment: Moment, among: str) -> None:
         self._process = process
         self._at = at
         self._moment = moment
+        self._among = among
         self._lock = threading.Lock()
         self._seen: Counter[Moment] = Counter()
 
-    def __call__(self, moment: Moment) -> None:
+    def __call__(self, moment: Moment, path: str) -> None:
         with self._lock:
-            if moment is self._moment:
+            if moment is self._moment and self._among in path:
                 if self._seen[moment] == self._at:
                     os.kill(self._process, signal.SIGKILL)
                 self._seen[moment] += 1
@@ -75,7 +81,7 @@ class Forks:
 
     def save(
         self, base: Location, proxy: CountingProxy, *, scenario: str, client: str,
-        at: int, moment: Moment,
+        at: int, moment: Moment, among: str = "",
     ) -> bool:  # fmt: skip
         """Save a version "new" below ``base``; say whether it was killed."""
         options = {**base.storage_options, "endpoint_url": proxy.endpoint_url}
@@ -85,7 +91,7 @@ class Forks:
         }  # fmt: skip
         print(json.dumps(order), file=self.orders, flush=True)
         process = int(self.answers.readline())
-        killer = Killer(process, at, moment)
+        killer = Killer(process, at, moment, among)
         proxy.meets = killer
         os.kill(process, signal.SIGCONT)
         status = int(self.answers.readline())
@@ -114,6 +120,14 @@ def forks() -> Iterator[Forks]:
 def through_proxy(emulator: Emulator) -> Iterator[CountingProxy]:
     with counting_proxy(emulator.endpoint_url) as proxy:
         yield proxy
+
+
+def sweep(base: Location) -> None:
+    """Have everything removed that savers have left; no upload is under way then."""
+    options = base.storage_options
+    now = timedelta(0)
+    rm.collect_garbage(base.url, older_than=now, dry_run=False, storage_options=options)
+    assert open_store(base).uploads(base) == []
 
 
 @pytest.mark.parametrize(
@@ -153,13 +167,18 @@ def test_killed(
             if scenario.present:
                 scenario.save(base, "old")
             if scenario.resumes:
-                assert save_killed(base, HALF_WAY, Moment.AFTER)
+                assert forks.save(
+                    base, proxy, scenario=name, client=client, at=0, moment=Moment.AFTER,
+                    among=PARTS[server],
+                )  # fmt: skip
             if not save_killed(base, at, moment):
                 break
             outcome = scenario.observe(base)
             assert outcome in readable, f"{outcome} after a kill at {at}, {moment.value}"
             found[outcome] += 1
             scenario.save(base, "next")
+            scenario.check(base, "next")
+            sweep(base)
             scenario.check(base, "next")
     print(f"{name}, {server}, {client}: killed at {found.total()} requests, {dict(found)}")
     assert found

@@ -89,8 +89,8 @@ class CountingProxy:
     Attributes:
         allows: Which methods and paths may pass; the others are denied as S3 would.
         disturbs: What happens to a request with this method and ``Range``.
-        meets: Told of each request twice: when it has come whole, and when the server has
-            done it and nobody has been told yet.
+        meets: Told of each request twice, with its path: when it has come whole, and when
+            the server has done it and nobody has been told yet.
         strips: Names of headers, in lower case, that do not get through to the server.
         under_way: How many requests are with the server.
         admits: Whether a request with this ``Authorization`` is heard; others are told that
@@ -108,7 +108,7 @@ class CountingProxy:
         self.upstream = urlsplit(upstream).netloc
         self.allows: Callable[[str, str], bool] = lambda _method, _path: True
         self.disturbs: Callable[[str, str | None], Disturbance | None] = lambda *_: None
-        self.meets: Callable[[Moment], None] = lambda _moment: None
+        self.meets: Callable[[Moment, str], None] = lambda _moment, _path: None
         self.strips: frozenset[str] = frozenset()
         self.under_way = 0
         self.exchanges: list[Exchange] = []
@@ -235,9 +235,9 @@ class _Handler(BaseHTTPRequestHandler):
         with proxy.lock:
             proxy.under_way += 1
         try:
-            proxy.meets(Moment.BEFORE)
+            proxy.meets(Moment.BEFORE, self.path)
             response, headers, data = self._ask(proxy, body)
-            proxy.meets(Moment.AFTER)
+            proxy.meets(Moment.AFTER, self.path)
         finally:
             with proxy.lock:
                 proxy.under_way -= 1
