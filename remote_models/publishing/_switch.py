@@ -98,8 +98,8 @@ class Switch:
         if not self.replaced:
             # Beside one file that has no manifest, or none that can be read, there is
             # nothing to name but the coming one.
-            is_unnamed = self._earlier.present or self._file.is_blind
-            return bool(is_unnamed) and len(self.manifest.files) == 1
+            is_unnamed = self._earlier.is_bare or self._file.is_there or self._file.is_blind
+            return is_unnamed and len(self.manifest.files) == 1
         there = {entry.path for old in self.replaced for entry in old.files}
         coming = {entry.path for entry in self.manifest.files}
         return there <= coming and len(self._kept()) == len(self.manifest.files)

@@ -42,6 +42,7 @@ FAULTS = (
     Faults(),
     Faults(),
     Faults(die=0.02),
+    Faults(interrupt=0.02),
     Faults(fail=0.03, lose=0.03),
     Faults(stall=0.03),
     Faults(fail=0.02, lose=0.02, die=0.01, stall=0.01),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, TypeVar
+from typing import ClassVar, NoReturn, TypeVar
 
 import fsspec
 from greenlet import getcurrent, greenlet
@@ -29,13 +29,17 @@ from remote_models.storage._errors import replaced
 from remote_models.storage._retry import RetryPolicy
 from remote_models.storage._staging import new_writer, refused
 
-__all__ = ["Actor", "Clock", "Dead", "Faults", "World"]
+__all__ = ["Actor", "Clock", "Dead", "Faults", "Interrupted", "World"]
 
 _T = TypeVar("_T")
 
 
 class Dead(BaseException):
     """The process is gone. No ``except Exception`` sees it, and it asks for nothing more."""
+
+
+class Interrupted(BaseException):
+    """Somebody has pressed Control-C: what cleans up still does."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +51,7 @@ class Faults:
         lose: It is done, and its answer is lost.
         late: It is given up by its sender, and done later.
         die: Its sender dies, before or after it is done.
+        interrupt: Its sender is told to stop, before or after it is done.
         stall: Its sender stands still for up to a minute before a look, or for some
             seconds before a change: what takes longer comes late.
     """
@@ -55,6 +60,7 @@ class Faults:
     lose: float = 0.0
     late: float = 0.0
     die: float = 0.0
+    interrupt: float = 0.0
     stall: float = 0.0
 
 
@@ -92,8 +98,8 @@ class Actor:
     def _main(self) -> None:
         try:
             self._run(self._store)
-        except Dead:
-            self.is_dead = True
+        except (Dead, Interrupted):
+            return
 
     @property
     def has_ended(self) -> bool:
@@ -177,17 +183,17 @@ class World:
         self, actor: Actor, what: str, act: Callable[[], _T], *, changes: bool = False
     ) -> _T:
         """Do what an actor asks for, or not, and let others go first."""
+        if actor.is_dead:
+            raise Dead(what)
         self.now += self.random.random() * 0.05
         if getcurrent() is not self._main:
             self._main.switch()
         chance = self.random.random()
         faults = self.faults
-        if chance < faults.die:
-            if self.random.random() < 0.5:
-                self._do(actor, what, act)
-            self.log.append(f"{actor.name} dies")
-            raise Dead(what)
-        chance -= faults.die
+        for end, likelihood in ((Dead, faults.die), (Interrupted, faults.interrupt)):
+            if chance < likelihood:
+                self._end(actor, what, act, end)
+            chance -= likelihood
         if chance < faults.fail:
             self.log.append(f"{actor.name}: {what} fails")
             raise StoreUnavailableError("failure", where=what)
@@ -206,6 +212,15 @@ class World:
             self.log.append(f"{actor.name} stands still")
             self.pause(self.random.random() * (3 if changes else 60))
         return self._do(actor, what, act)
+
+    def _end(
+        self, actor: Actor, what: str, act: Callable[[], object], end: type[BaseException]
+    ) -> NoReturn:
+        if self.random.random() < 0.5:
+            self._do(actor, what, act)
+        self.log.append(f"{actor.name} is {end.__name__.lower()}")
+        actor.is_dead = end is Dead
+        raise end(what)
 
     def _do(self, actor: Actor, what: str, act: Callable[[], _T]) -> _T:
         self.log.append(f"{actor.name}: {what}")
