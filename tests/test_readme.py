@@ -89,7 +89,15 @@ def test_scripts_and_linked_files_exist() -> None:
     named = re.findall(r"^\$ (scripts/\w+)", README, re.MULTILINE)
     named += re.findall(r"\]\((?!\w+:)([^)]+)\)", README)
     assert len(named) > 5
-    assert [name for name in named if not (ROOT / name).is_file()] == []
+    assert [name for name in named if not (ROOT / name.partition("#")[0]).is_file()] == []
+    assert [name for name in named if "#" in name and not has_heading(name)] == []
+
+
+def has_heading(link: str) -> bool:
+    """Whether a page has the heading that a link leads to (GitHub's rules for anchors)."""
+    page, _, anchor = link.partition("#")
+    headings = re.findall(r"^#+ (.+)$", (ROOT / page).read_text("utf-8"), re.MULTILINE)
+    return anchor in [re.sub(r"[^\w -]", "", each).lower().replace(" ", "-") for each in headings]
 
 
 def verbs() -> Iterator[tuple[str, argparse.ArgumentParser, str | None]]:
