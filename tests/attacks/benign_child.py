@@ -126,6 +126,28 @@ def programs() -> Iterator[dict[str, Any]]:
         builder.add_meta_graph_and_variables(session, ["serve"], {"serving_default": signature})
         builder.save()
     yield tried("program of TensorFlow 1", lambda: load(old))
+    with_table = FOLDER / "old with a table"
+    save_table_of_tensorflow_1(with_table, words)
+    yield tried("program of TensorFlow 1 with a table", lambda: load(with_table))
+
+
+def save_table_of_tensorflow_1(path: Path, words: Path) -> None:
+    """Save a program that declares its asset in a collection."""
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.string, [None], "x")
+        table = v1.lookup.StaticHashTable(initializer_of(words), -1)
+        y = tf.cast(table.lookup(x), tf.float32) * v1.get_variable("w", [])
+        session.run([v1.global_variables_initializer(), v1.tables_initializer()])
+        builder = v1.saved_model.Builder(str(path))
+        builder.add_meta_graph_and_variables(
+            session,
+            ["serve"],
+            {"serving_default": v1.saved_model.predict_signature_def({"x": x}, {"y": y})},
+            assets_collection=v1.get_collection(v1.GraphKeys.ASSET_FILEPATHS),
+            main_op=v1.tables_initializer(),
+        )
+        builder.save()
 
 
 def initializer_of(words: Path) -> Any:

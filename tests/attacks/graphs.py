@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from attacks.attack import Built, Canaries, Registry
 
@@ -252,6 +252,40 @@ def asset_outside(folder: Path, canaries: Canaries, framework: str) -> Built:
 def absolute_asset(folder: Path, canaries: Canaries, framework: str) -> Built:
     def change(graph: Any) -> None:
         graph.asset_file_def[0].filename = str(canaries.secret)
+
+    return Built(url=changed(with_table(folder), change))
+
+
+def declare(graph: Any, name: str, filename: str) -> None:
+    """Declare an asset as TensorFlow 1 does, in a collection."""
+    asset = meta_graph_pb2.AssetFileDef(filename=filename)
+    asset.tensor_info.name = f"{name}:0"
+    graph.collection_def["saved_model_assets"].any_list.value.add().Pack(asset)
+
+
+@GRAPHS.attack("lies outside", frameworks=ONLY)
+def asset_of_a_collection_outside(folder: Path, canaries: Canaries, framework: str) -> Built:
+    def change(graph: Any) -> None:
+        name = graph.asset_file_def[0].tensor_info.name
+        graph.ClearField("asset_file_def")
+        declare(graph, name.partition(":")[0], "../../secret")
+
+    return Built(url=changed(with_table(folder), change))
+
+
+@GRAPHS.attack("no asset", frameworks=ONLY)
+def asset_of_a_collection_that_is_passed_over(
+    folder: Path, canaries: Canaries, framework: str
+) -> Built:
+    """TensorFlow goes by the other declarations, and leaves the path in the constant."""
+
+    def change(graph: Any) -> None:
+        nodes = graph.graph_def.node
+        nodes.add(name="table", op="HashTableV2")
+        path = nodes.add(name="path", op="Const")
+        path.attr["value"].tensor.string_val.append(str(canaries.secret).encode())
+        nodes.add(name="attack", op="InitializeTableFromTextFileV2", input=["table", "path"])
+        declare(graph, "path", "words.txt")
 
     return Built(url=changed(with_table(folder), change))
 

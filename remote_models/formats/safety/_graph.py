@@ -13,11 +13,12 @@ function.proto of TensorFlow 2.21.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from remote_models.errors import FormatError
 from remote_models.formats._protos import parse_message
+from remote_models.formats.safety._asset_files import declared_assets
 from remote_models.formats.safety._calls import Calls
 from remote_models.formats.safety._findings import Finding, shorten
 from remote_models.formats.safety._operations import (
@@ -45,13 +46,13 @@ def check_graphs(data: bytes, *, where: str) -> list[Finding]:
     """
     found: list[Finding] = []
     for graph in parse_message("SavedGraphs", data, where=where).meta_graphs:
-        found += _check_assets(graph)
+        found += _check_assets(declared_assets(graph, where=where))
         found += _Inventory(graph, where=where).findings()
     return found
 
 
-def _check_assets(graph: Any) -> Iterator[Finding]:
-    for asset in graph.asset_file_def:
+def _check_assets(assets: Iterable[Any]) -> Iterator[Finding]:
+    for asset in assets:
         name = _text(asset.filename)
         parts = name.replace("\\", "/").split("/")
         if not parts[0] or ".." in parts or "\0" in name or ":" in parts[0]:
@@ -65,7 +66,7 @@ class _Inventory:
         self._where = where
         self._calls = Calls(graph, where=where)
         self._saver = Saver(graph, self._calls)
-        self._files = TableFiles(graph, self._calls)
+        self._files = TableFiles(graph, self._calls, where=where)
         self._expanded = 0
 
     def findings(self) -> Iterator[Finding]:

@@ -2,13 +2,14 @@
 
 The path of the file comes from outside of the function that fills the table: TensorFlow
 binds an asset to one of its arguments (``bound_inputs`` in saved_object_graph.proto), or
-the main graph of TensorFlow 1 holds the node that ``asset_file_def`` names.
+the main graph of TensorFlow 1 holds the node that the declaration of an asset names.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from remote_models.formats.safety._asset_files import bound_assets
 from remote_models.formats.safety._calls import Calls, Site, node_name
 
 __all__ = ["TableFiles"]
@@ -22,16 +23,19 @@ class TableFiles:
     Args:
         graph: The graph.
         calls: Who calls whom in it.
+        where: The artifact, for messages.
     """
 
-    def __init__(self, graph: Any, calls: Calls) -> None:
+    def __init__(self, graph: Any, calls: Calls, *, where: str) -> None:
         self._calls = calls
         self._objects = graph.object_graph_def.nodes
         self._bound = {
             entry.key: list(entry.value.bound_inputs)
             for entry in graph.object_graph_def.concrete_functions
         }
-        self._assets = {node_name(each.tensor_info.name) for each in graph.asset_file_def}
+        self._assets = {
+            node_name(each.tensor_info.name) for each in bound_assets(graph, where=where)
+        }
         self._seen: set[tuple[bytes, int]] = set()
 
     def is_asset(self, node: Any, function: bytes | None) -> bool:
