@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from remote_models.errors import (
+    AccessDeniedError,
     ConflictError,
     IntegrityError,
     ModelNotFoundError,
@@ -105,6 +106,12 @@ def find_unfinished(
     """
     manifest = ManifestFile(store, location, layout)
     manifest.read()
+    if manifest.is_hidden:
+        raise AccessDeniedError(
+            "the manifest may not be read, so that nobody knows what it announces",
+            where=str(location),
+            hint="Allow s3:GetObject or storage.objects.get",
+        )
     stored = manifest.stored
     if stored is None or not stored.pending:
         return None

@@ -9,21 +9,29 @@ import re
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import boto3
 import pytest
+from publishing.artifacts import directory, save
+from publishing.faults import Fault, FaultyStore, Killed, Plan
+from signing.keys import key_pair
 from weights.artifacts import SAMPLES
 
 import remote_models as rm
 from permissions.iam import Enforcer, enforcing_moto
 from remote_models.errors import AccessDeniedError
+from remote_models.storage import Location, open_store
 from remote_models.testing import set_environment
 
 TABLE = Path(__file__).parents[2] / "docs" / "permissions.md"
 
 KERAS = SAMPLES / "keras-3.15.1" / "model.keras"
 SAVED_MODEL = SAMPLES / "keras-3.15.1" / "exported"
+UNFINISHED = 14
+"""The operation of a save at which it is killed when one of its files has appeared."""
+
 OTHER_SAVED_MODEL = SAMPLES / "tf_keras-2.21.0" / "saved_model"
 
 
@@ -54,6 +62,29 @@ def read_tensors(url: str, _folder: Path) -> None:
         assert remote.weights.fetch()
 
 
+def leave_unfinished(url: str) -> None:
+    """Kill a first save between two of its files."""
+    location = Location.parse(f"{url}/model")
+    store = FaultyStore(open_store(location), Plan(Fault.KILL, UNFINISHED))
+    with pytest.raises(Killed):
+        save(location, directory("new"), store=store)
+    assert set(open_store(location).list(location)) == {"manifest.json", "fingerprint.pb"}
+
+
+def sign(url: str, folder: Path) -> None:
+    folder.mkdir()
+    rm.sign_model(f"{url}/model", key_pair().write(folder)[0])
+
+
+def sweep(url: str, *, dry_run: bool) -> None:
+    report = rm.collect_garbage(url, older_than=timedelta(0), dry_run=dry_run)
+    # It goes on with what it may, and tells what it had to leave.
+    left = [each for each in report.skipped if "unfinished uploads" not in each]
+    if left:
+        raise AccessDeniedError(left[0])
+    assert len(report.leftovers) == 2
+
+
 OPERATIONS = {
     "load": Operation(
         prepare=lambda url: rm.push_model(SAVED_MODEL, f"{url}/model"),
@@ -79,6 +110,14 @@ OPERATIONS = {
     "save over an old one": Operation(
         prepare=lambda url: rm.push_model(OTHER_SAVED_MODEL, f"{url}/model"),
         act=lambda url, _: rm.push_model(SAVED_MODEL, f"{url}/model"),
+    ),
+    "sign": Operation(
+        prepare=lambda url: rm.push_model(SAVED_MODEL, f"{url}/model"),
+        act=sign,
+    ),
+    "gc": Operation(prepare=leave_unfinished, act=lambda url, _: sweep(url, dry_run=True)),
+    "gc --delete": Operation(
+        prepare=leave_unfinished, act=lambda url, _: sweep(url, dry_run=False)
     ),
     "save with overwrite=False": Operation(
         act=lambda url, _: rm.push_model(SAVED_MODEL, f"{url}/model", overwrite=False)
