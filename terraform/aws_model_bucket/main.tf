@@ -22,15 +22,33 @@ locals {
     },
   ]
 
+  # What a model is made of. Its manifest is not among them: it is written twice by every
+  # save, the second time on condition that it is still the first one (If-Match).
+  model_files = ["*.keras", "*.h5", "*.hdf5", "*.pb", "*/variables/*", "*/assets/*", "*.tflite", "*.onnx"]
+
   # Amazon S3 User Guide, "Enforce conditional writes on Amazon S3 buckets": parts of a
   # multipart upload carry no condition, its completion does.
   write_once = [
     {
-      Sid       = "DenyReplacing"
+      Sid       = "DenyUnconditionalWrites"
       Effect    = "Deny"
       Principal = "*"
       Action    = "s3:PutObject"
       Resource  = [for prefix in var.write_once_prefixes : "${local.bucket_arn}/${prefix}*"]
+      Condition = {
+        Null = { "s3:if-match" = "true", "s3:if-none-match" = "true" }
+        Bool = { "s3:ObjectCreationOperation" = "true" }
+      }
+    },
+    {
+      Sid       = "DenyReplacingModelFiles"
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = "s3:PutObject"
+      Resource = [
+        for pair in setproduct(var.write_once_prefixes, local.model_files) :
+        "${local.bucket_arn}/${pair[0]}${pair[1]}"
+      ]
       Condition = {
         Null = { "s3:if-none-match" = "true" }
         Bool = { "s3:ObjectCreationOperation" = "true" }
@@ -123,7 +141,7 @@ resource "aws_s3_bucket_policy" "this" {
   bucket = aws_s3_bucket.this.id
   policy = jsonencode({
     Version   = "2012-10-17"
-    Statement = concat(local.encrypted_transport, length(var.write_once_prefixes) > 0 ? local.write_once : [])
+    Statement = concat(local.encrypted_transport, [for statement in local.write_once : statement if length(var.write_once_prefixes) > 0])
   })
 
   # S3 refuses a policy while the block on public ones is being set.

@@ -59,7 +59,7 @@ variable "abort_incomplete_multipart_days" {
 }
 
 variable "write_once_prefixes" {
-  description = "Prefixes below which no object is ever replaced in place: S3 refuses every write without If-None-Match. Models are saved there with overwrite=False."
+  description = "Prefixes below which no model is replaced in place: S3 takes its files with If-None-Match only. Save there with overwrite=False, or versions of a repository."
   type        = list(string)
   default     = []
   nullable    = false

@@ -88,6 +88,7 @@ class CountingProxy:
 
     Attributes:
         allows: Which methods and paths may pass; the others are denied as S3 would.
+        permits: Which of those may pass by the names of their headers, in lower case, too.
         disturbs: What happens to a request with this method and ``Range``.
         meets: Told of each request twice, with its path: when it has come whole, and when
             the server has done it and nobody has been told yet.
@@ -107,6 +108,7 @@ class CountingProxy:
         self.ended = threading.Event()
         self.upstream = urlsplit(upstream).netloc
         self.allows: Callable[[str, str], bool] = lambda _method, _path: True
+        self.permits: Callable[[str, str, frozenset[str]], bool] = lambda *_: True
         self.disturbs: Callable[[str, str | None], Disturbance | None] = lambda *_: None
         self.meets: Callable[[Moment, str], None] = lambda _moment, _path: None
         self.strips: frozenset[str] = frozenset()
@@ -213,7 +215,10 @@ class _Handler(BaseHTTPRequestHandler):
         if body is not None and len(body) < length:  # whoever asked has gone
             self.close_connection = True
             return
-        if not proxy.allows(self.command, self.path):
+        names = frozenset(name.lower() for name in self.headers)
+        if not (
+            proxy.allows(self.command, self.path) and proxy.permits(self.command, self.path, names)
+        ):
             self._record(403, 0, length)
             self._refuse(403, "Forbidden", _DENIED)
             return

@@ -128,14 +128,30 @@ run "write_once" {
       Action = "s3:PutObject"
       Condition = {
         Bool = { "s3:ObjectCreationOperation" = "true" }
-        Null = { "s3:if-none-match" = "true" }
+        Null = { "s3:if-match" = "true", "s3:if-none-match" = "true" }
       }
       Effect    = "Deny"
       Principal = "*"
       Resource  = ["arn:aws:s3:::models-of-a-team/releases/*", "arn:aws:s3:::models-of-a-team/audit/2026/*"]
-      Sid       = "DenyReplacing"
+      Sid       = "DenyUnconditionalWrites"
     })
-    error_message = "Objects below the prefixes may be replaced."
+    error_message = "Objects below the prefixes may be replaced unseen."
+  }
+
+  assert {
+    condition = jsonencode(jsondecode(aws_s3_bucket_policy.this.policy).Statement[3].Condition) == jsonencode({
+      Bool = { "s3:ObjectCreationOperation" = "true" }
+      Null = { "s3:if-none-match" = "true" }
+    })
+    error_message = "Files of models below the prefixes may be replaced."
+  }
+
+  assert {
+    condition = length(setsubtract(
+      ["arn:aws:s3:::models-of-a-team/releases/*.keras", "arn:aws:s3:::models-of-a-team/audit/2026/*/variables/*"],
+      jsondecode(aws_s3_bucket_policy.this.policy).Statement[3].Resource,
+    )) == 0 && length(jsondecode(aws_s3_bucket_policy.this.policy).Statement[3].Resource) == 16
+    error_message = "Other files are meant."
   }
 }
 
