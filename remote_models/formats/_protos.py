@@ -141,7 +141,13 @@ _MESSAGES: dict[str, tuple[tuple[int, str, str], ...]] = {
         (8, "string_val", "bytes*"),
         (10, "int64_val", "int64*"),
     ),
-    "FunctionDefLibrary": ((1, "function", "FunctionDef*"),),
+    "FunctionDefLibrary": (
+        (1, "function", "FunctionDef*"),
+        (2, "gradient", "GradientDef*"),
+        (3, "registered_gradients", "RegisteredGradient*"),
+    ),
+    "GradientDef": ((2, "gradient_func", "bytes"),),
+    "RegisteredGradient": ((1, "gradient_func", "bytes"),),
     "FunctionDef": (
         (1, "signature", "OpDef"),
         (3, "node_def", "NodeDef*"),

@@ -423,3 +423,199 @@ def keras_2_with_a_vocabulary(folder: Path, canaries: Canaries, framework: str) 
     assert len(old) == len(new)
     metadata.write_bytes(text.replace(old, new))
     return Built(url=path)
+
+
+def constant(nodes: Any, name: str, value: str) -> None:
+    """Add a text to the nodes of a graph or of a function."""
+    node = nodes.add(name=name, op="Const")
+    node.attr["dtype"].type = tf.string.as_datatype_enum
+    node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value.encode()))
+
+
+@GRAPHS.attack("only the saver", frameworks=ONLY)
+def call_the_saver_as_an_operation(folder: Path, canaries: Canaries, framework: str) -> Built:
+    """A node whose operation has the name of a function calls it."""
+
+    def change(graph: Any) -> None:
+        library = graph.graph_def.library.function
+        saver = next(each for each in library if "traced_save" in each.signature.name)
+        other = next(each for each in library if "signature_wrapper" in each.signature.name)
+        names = [each.name for each in saver.signature.input_arg]
+        for name in names:
+            constant(other.node_def, f"attack_{name}", str(canaries.written))
+        inputs = [f"attack_{name}:output:0" for name in names]
+        other.node_def.add(name="attack", op=saver.signature.name, input=inputs)
+
+    return Built(url=changed(saved(folder, identity), change))
+
+
+@GRAPHS.attack("only the saver", frameworks=ONLY)
+def saver_as_a_gradient(folder: Path, canaries: Canaries, framework: str) -> Built:
+    def change(graph: Any) -> None:
+        library = graph.graph_def.library
+        saver = next(each for each in library.function if "traced_save" in each.signature.name)
+        library.registered_gradients.add(
+            gradient_func=saver.signature.name, registered_op_type="attack"
+        )
+
+    return Built(url=changed(saved(folder, identity), change))
+
+
+def filling(graph: Any, canaries: Canaries) -> Any:
+    """Return the function that fills the table, whose work is given to another, and a path."""
+    library = graph.graph_def.library.function
+    initializer = next(
+        each
+        for each in library
+        if any(node.op == "InitializeTableFromTextFileV2" for node in each.node_def)
+    )
+    inner = library.add()
+    inner.CopyFrom(initializer)
+    inner.signature.name = "__inference_attack_1"
+    constant(initializer.node_def, "attack", str(canaries.secret))
+    return initializer
+
+
+@GRAPHS.attack("no asset", frameworks=ONLY)
+def table_of_a_function_as_an_operation(folder: Path, canaries: Canaries, framework: str) -> Built:
+    """The function that fills the table is called by its name, and given another path."""
+
+    def change(graph: Any) -> None:
+        outer = filling(graph, canaries)
+        node = next(each for each in outer.node_def if each.op.startswith("InitializeTable"))
+        inputs = [
+            "attack:output:0" if each.name == node.input[1] else each.name
+            for each in outer.signature.input_arg
+        ]
+        node.ClearField("attr")
+        node.ClearField("input")
+        node.op = "__inference_attack_1"
+        node.input.extend(inputs)
+
+    return Built(url=changed(with_table(folder), change))
+
+
+@GRAPHS.attack("no asset", frameworks=ONLY)
+def table_filled_in_a_loop(folder: Path, canaries: Canaries, framework: str) -> Built:
+    """The second round of a loop gets what the first one has returned."""
+
+    def change(graph: Any) -> None:
+        outer = filling(graph, canaries)
+        node = next(each for each in outer.node_def if each.op.startswith("InitializeTable"))
+        inputs = [each.name for each in outer.signature.input_arg]
+        node.ClearField("attr")
+        node.ClearField("input")
+        node.op = "While"
+        node.attr["cond"].func.name = "__inference_attack_1"
+        node.attr["body"].func.name = "__inference_attack_1"
+        node.input.extend(inputs)
+
+    return Built(url=changed(with_table(folder), change))
+
+
+@GRAPHS.attack("ImmutableConst.*reach outside", frameworks=ONLY)
+def file_as_a_constant(folder: Path, canaries: Canaries, framework: str) -> Built:
+    def run(x: Any) -> Any:
+        file = tf.raw_ops.ImmutableConst(
+            dtype=tf.uint8, shape=[9], memory_region_name=str(canaries.secret)
+        )
+        return {"y": x, "file": file}
+
+    return Built(url=saved(folder, run))
+
+
+@GRAPHS.attack("DatasetFromGraph.*reach outside", frameworks=ONLY)
+def graph_in_a_text(folder: Path, canaries: Canaries, framework: str) -> Built:
+    dataset = tf.raw_ops.TextLineDataset(
+        filenames=[str(canaries.secret)], compression_type="", buffer_size=0
+    )
+    hidden = tf.raw_ops.DatasetToGraphV2(input_dataset=dataset).numpy()
+
+    def run(x: Any) -> Any:
+        variant = tf.raw_ops.DatasetFromGraph(graph_def=tf.constant(hidden))
+        lines = tf.raw_ops.DatasetToSingleElement(
+            dataset=tf.raw_ops.TakeDataset(
+                input_dataset=variant, count=tf.constant(1, tf.int64),
+                output_types=[tf.string], output_shapes=[[]],
+            ),
+            output_types=[tf.string], output_shapes=[[]],
+        )  # fmt: skip
+        return {"y": x, "line": lines[0]}
+
+    return Built(url=saved(folder, run))
+
+
+def old_program(folder: Path, build: Callable[[Any], Any]) -> Path:
+    """Save a program of TensorFlow 1 whose signature returns what ``build`` makes of ``x``."""
+    v1 = tf.compat.v1
+    path = folder / "m"
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.string, [], "x")
+        y = build(x)
+        weight = v1.get_variable("w", [], use_resource=False)
+        session.run(weight.initializer)
+        builder = v1.saved_model.Builder(str(path))
+        builder.add_meta_graph_and_variables(
+            session,
+            ["serve"],
+            {"serving_default": v1.saved_model.predict_signature_def({"x": x}, {"y": y})},
+        )
+        builder.save()
+    return path
+
+
+@GRAPHS.attack("SaveV2.*only the saver", frameworks=ONLY)
+def signature_that_is_the_saver(folder: Path, canaries: Canaries, framework: str) -> Built:
+    """A signature of TensorFlow 1 returns what the saver's declaration names."""
+
+    def build(x: Any) -> Any:
+        save = tf.raw_ops.SaveV2(
+            prefix=str(canaries.written), tensor_names=["a"], shape_and_slices=[""], tensors=[x]
+        )
+        with tf.control_dependencies([save]):
+            return tf.identity(x, "attack")
+
+    def change(graph: Any) -> None:
+        graph.saver_def.save_tensor_name = "attack:0"
+
+    return Built(url=changed(old_program(folder, build), change))
+
+
+@GRAPHS.attack("no asset", frameworks=ONLY)
+def table_of_a_signature(folder: Path, canaries: Canaries, framework: str) -> Built:
+    """Only the initialiser is given the asset's path; a signature takes the constant's."""
+
+    def build(x: Any) -> Any:
+        (folder / "words.txt").write_text("one\ntwo\n")
+        words = table(str(folder / "words.txt"))
+        graph = tf.compat.v1.get_default_graph()
+        fill = next(
+            each for each in graph.get_operations() if each.type.startswith("InitializeTable")
+        )
+        with tf.control_dependencies([fill]):
+            return words.lookup(x)
+
+    def change(graph: Any) -> None:
+        nodes = {node.name: node for node in graph.graph_def.node}
+        fill = next(node for node in nodes.values() if node.op.startswith("InitializeTable"))
+        path = nodes[fill.input[1].partition(":")[0]]
+        path.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(str(canaries.secret).encode()))
+        del graph.collection_def["table_initializer"]  # nobody has filled it before
+
+    return Built(url=changed(_with_asset(folder, build), change))
+
+
+def _with_asset(folder: Path, build: Callable[[Any], Any]) -> Path:
+    path = old_program(folder, build)
+
+    def change(graph: Any) -> None:
+        name = next(
+            node.input[1]
+            for node in graph.graph_def.node
+            if node.op == "InitializeTableFromTextFileV2"
+        )
+        declare(graph, name.partition(":")[0], "words.txt")
+
+    (path / "assets").mkdir(exist_ok=True)
+    (path / "assets" / "words.txt").write_text("one\ntwo\n")
+    return changed(path, change)

@@ -6,13 +6,13 @@ Layout: graph.proto, function.proto and node_def.proto of TensorFlow 2.21.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from remote_models.errors import FormatError
 
-__all__ = ["Calls", "Site", "called_functions", "node_name"]
+__all__ = ["Calls", "Site", "node_name", "upstream"]
 
 _SWAPPED = b"api_implements"
 """An attribute of functions that TensorFlow may put in each other's place (grappler's
@@ -54,9 +54,17 @@ class Calls:
                 "a malformed graph", where=where, found="two nodes or functions of one name",
                 hint="Save or copy it again",
             )  # fmt: skip
+        # Gradients are called by whoever differentiates: no node names them.
+        self._gradients = {
+            each.gradient_func
+            for each in (
+                *graph.graph_def.library.gradient,
+                *graph.graph_def.library.registered_gradients,
+            )
+        }
         self._sites: dict[bytes, list[Site]] = defaultdict(list)
         for function, node in self.nodes():
-            for name in called_functions(node):
+            for name in self.called_by(node):
                 self._sites[name].append(Site(function=function, node=node))
 
     def nodes(self) -> Iterator[tuple[bytes | None, Any]]:
@@ -71,19 +79,34 @@ class Calls:
         """Return where a function is called."""
         return self._sites.get(function, [])
 
-    def can_be_swapped(self, function: bytes) -> bool:
-        """Whether TensorFlow may call a function where another one stands."""
-        return any(entry.key == _SWAPPED for entry in self.functions[function].attr)
+    def called_by(self, node: Any) -> list[bytes]:
+        """Return the functions that a node calls: by its attributes, or by its operation.
+
+        A function of the library is an operation of its own, too (``_list_function_deps``
+        in tensorflow/python/saved_model/function_deserialization.py).
+        """
+        names = [node.op] if node.op in self.functions else []
+        for entry in node.attr:
+            if entry.value.HasField("func"):
+                names.append(entry.value.func.name)
+            names += [each.name for each in entry.value.list.func]
+        return names
+
+    def has_unseen_callers(self, function: bytes) -> bool:
+        """Whether TensorFlow may call a function where no node names it."""
+        is_swapped = any(entry.key == _SWAPPED for entry in self.functions[function].attr)
+        return is_swapped or function in self._gradients
 
 
-def called_functions(node: Any) -> list[bytes]:
-    """Return the functions that a node names."""
-    names = []
-    for entry in node.attr:
-        if entry.value.HasField("func"):
-            names.append(entry.value.func.name)
-        names += [each.name for each in entry.value.list.func]
-    return names
+def upstream(nodes: Mapping[bytes, Any], starts: Iterable[bytes]) -> set[bytes]:
+    """Return the nodes that some nodes need to run, and these."""
+    waiting, seen = list(starts), set[bytes]()
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting += map(node_name, nodes[name].input if name in nodes else ())
+    return seen
 
 
 def node_name(tensor: bytes) -> bytes:

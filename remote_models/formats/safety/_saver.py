@@ -12,11 +12,9 @@ in tensorflow/python/saved_model/save.py).
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
 from typing import Any
 
-from remote_models.formats.safety._calls import Calls, called_functions, node_name
+from remote_models.formats.safety._calls import Calls, node_name, upstream
 
 __all__ = ["Saver"]
 
@@ -34,11 +32,13 @@ class Saver:
     def __init__(self, graph: Any, calls: Calls) -> None:
         saver = graph.saver_def
         self._calls = calls
-        self._roots = {node_name(saver.save_tensor_name), node_name(saver.restore_op_name)}
+        # Also in a graph of TensorFlow 2, since two of them in one file are loaded as of 1.
+        self._exposed = upstream(calls.main, _entry_points(graph))
+        roots = {node_name(saver.save_tensor_name), node_name(saver.restore_op_name)}
+        self._roots = roots - self._exposed
         self._filename = node_name(saver.filename_tensor_name)
         self._is_old = not graph.object_graph_def.nodes
         self._functions = self._find_functions()
-        self._exposed = self._find_what_leads_outside(graph) if self._is_old else set()
 
     def owns(self, node: Any, function: bytes | None) -> bool:
         """Whether a node that reads or writes a checkpoint is the saver's, and nobody else's."""
@@ -52,7 +52,7 @@ class Saver:
         found = {
             name
             for root in self._roots & self._calls.main.keys()
-            for name in called_functions(self._calls.main[root])
+            for name in self._calls.called_by(self._calls.main[root])
             if name in self._calls.functions
         }
         while others := {name for name in found if not self._is_private(name, found)}:
@@ -61,7 +61,7 @@ class Saver:
             name
             for caller in found
             for node in self._calls.functions[caller].node_def
-            for name in called_functions(node)
+            for name in self._calls.called_by(node)
             if name in self._calls.functions.keys() - found and self._is_private(name, found)
         }:
             found |= inner
@@ -71,7 +71,7 @@ class Saver:
         """Whether only the saver calls a function."""
         return (
             function not in self._calls.exported
-            and not self._calls.can_be_swapped(function)
+            and not self._calls.has_unseen_callers(function)
             and all(
                 site.node.name in self._roots if site.function is None else site.function in saver
                 for site in self._calls.sites(function)
@@ -87,12 +87,9 @@ class Saver:
             name, steps = node_name(source.input[0]), steps + 1
         return bool(name) and name == self._filename
 
-    def _find_what_leads_outside(self, graph: Any) -> set[bytes]:
-        """Return the nodes of a graph of TensorFlow 1 that run for a signature or on loading."""
-        return _upstream(self._calls.main, _entry_points(graph) - self._roots)
-
 
 def _entry_points(graph: Any) -> set[bytes]:
+    """Return the nodes of a graph of TensorFlow 1 that run for a signature or on loading."""
     names: list[bytes] = []
     for signature in graph.signature_def:
         entries = (*signature.value.inputs, *signature.value.outputs)
@@ -100,16 +97,3 @@ def _entry_points(graph: Any) -> set[bytes]:
     for collection in graph.collection_def:
         names += collection.value.node_list.value
     return {node_name(name) for name in names}
-
-
-def _upstream(nodes: Any, starts: Iterable[bytes]) -> set[bytes]:
-    inputs: dict[bytes, list[bytes]] = defaultdict(list)
-    for name, node in nodes.items():
-        inputs[name] = [node_name(each) for each in node.input]
-    waiting, seen = list(starts), set[bytes]()
-    while waiting:
-        name = waiting.pop()
-        if name not in seen:
-            seen.add(name)
-            waiting += inputs.get(name, ())
-    return seen

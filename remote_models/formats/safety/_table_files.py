@@ -10,9 +10,16 @@ from __future__ import annotations
 from typing import Any
 
 from remote_models.formats.safety._asset_files import bound_assets
-from remote_models.formats.safety._calls import Calls, Site, node_name
+from remote_models.formats.safety._calls import Calls, Site, node_name, upstream
 
 __all__ = ["TableFiles"]
+
+_CALLS = (b"PartitionedCall", b"StatefulPartitionedCall")
+"""Operations that pass their inputs on as they are. Others need not: a loop gives its body
+what the body has returned, and a dataset its elements."""
+
+_INITIALISER = b"__saved_model_init_op"
+"""INIT_OP_SIGNATURE_KEY in tensorflow/python/saved_model/constants.py."""
 
 _PASSING = (b"Identity", b"ReadVariableOp", b"PlaceholderWithDefault")
 
@@ -36,11 +43,21 @@ class TableFiles:
         self._assets = {
             node_name(each.tensor_info.name) for each in bound_assets(graph, where=where)
         }
+        # Only the initialiser is given the assets; a signature takes what the nodes hold.
+        self._in_signatures = upstream(
+            calls.main,
+            [
+                node_name(entry.value.name)
+                for signature in graph.signature_def
+                if signature.key != _INITIALISER
+                for entry in signature.value.outputs
+            ],
+        )
         self._seen: set[tuple[bytes, int]] = set()
 
     def is_asset(self, node: Any, function: bytes | None) -> bool:
         """Whether the second input of a node, which fills a table, is the path of an asset."""
-        if len(node.input) < 2:
+        if len(node.input) < 2 or (function is None and node.name in self._in_signatures):
             return False
         self._seen.clear()
         return self._is_path(node_name(node.input[1]), function)
@@ -49,7 +66,7 @@ class TableFiles:
         if function is None:
             return self._is_path_in_main(name)
         arguments = [each.name for each in self._calls.functions[function].signature.input_arg]
-        if name not in arguments or self._calls.can_be_swapped(function):
+        if name not in arguments or self._calls.has_unseen_callers(function):
             return False
         position = arguments.index(name)
         if (function, position) in self._seen:  # asked already, a level above
@@ -61,7 +78,12 @@ class TableFiles:
 
     def _is_passed(self, site: Site, position: int, count: int) -> bool:
         inputs = [each for each in site.node.input if not each.startswith(b"^")]
-        return len(inputs) == count and self._is_path(node_name(inputs[position]), site.function)
+        return (
+            (site.node.op in _CALLS or site.node.op in self._calls.functions)
+            and not (site.function is None and site.node.name in self._in_signatures)
+            and len(inputs) == count
+            and self._is_path(node_name(inputs[position]), site.function)
+        )
 
     def _is_bound(self, function: bytes, position: int, count: int) -> bool:
         """Whether an argument is bound to an asset, where the function can be called at all."""
@@ -76,20 +98,26 @@ class TableFiles:
         )
 
     def _is_path_in_main(self, name: bytes) -> bool:
+        """Whether whatever a node can hold is the path of an asset."""
         waiting, seen = [name], set[bytes]()
         while waiting:
             each = waiting.pop()
-            if each in self._assets:
-                return True
-            node = self._calls.main.get(each)
-            if node is None or each in seen:
-                return False
+            if each in seen or each in self._assets:
+                continue
             seen.add(each)
-            if node.op in _PASSING:
-                waiting += map(node_name, node.input[:1])
-            elif node.op == b"VarHandleOp":
-                waiting += self._values_of(each)
-        return False
+            sources = self._sources_of(each)
+            if not sources:
+                return False
+            waiting += sources
+        return True
+
+    def _sources_of(self, name: bytes) -> list[bytes]:
+        node = self._calls.main.get(name)
+        if node is None:
+            return []
+        if node.op in _PASSING:
+            return [node_name(each) for each in node.input[:1]]
+        return self._values_of(name) if node.op == b"VarHandleOp" else []
 
     def _values_of(self, variable: bytes) -> list[bytes]:
         return [
