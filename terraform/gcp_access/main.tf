@@ -8,8 +8,11 @@ locals {
   ]
   list_permissions = ["storage.objects.list"]
 
-  # Replacing an object deletes the one that was there.
-  replacing = ["storage.objects.delete"]
+  # Replacing an object deletes the one that was there (Cloud Storage documentation, "IAM
+  # permissions for JSON methods"). Every save replaces its own manifest once, and a
+  # repository its aliases: all of these end in .json, and no file with weights or graphs does.
+  replacing          = ["storage.objects.delete"]
+  replaceable_suffix = ".json"
 
   permissions = {
     reader = local.reader_permissions
@@ -21,6 +24,8 @@ locals {
   listers = toset([
     for who, may_list in { reader = var.reader_may_list, writer = var.writer_may_list } : who if may_list
   ])
+
+  below_the_prefix = "resource.type == \"storage.googleapis.com/Object\" && resource.name.startsWith(\"projects/_/buckets/${var.bucket_name}/objects/${var.prefix}\")"
 
   # Names of roles take no hyphens.
   role_prefix = replace(var.name_prefix, "-", "_")
@@ -63,8 +68,31 @@ resource "google_storage_bucket_iam_member" "objects" {
 
     content {
       title      = "below the prefix"
-      expression = "resource.type == \"storage.googleapis.com/Object\" && resource.name.startsWith(\"projects/_/buckets/${var.bucket_name}/objects/${condition.value}\")"
+      expression = local.below_the_prefix
     }
+  }
+}
+
+resource "google_project_iam_custom_role" "replace" {
+  count = var.writer_may_replace ? 0 : 1
+
+  project     = var.project_id
+  role_id     = "${local.role_prefix}_replacer"
+  title       = "${var.name_prefix} replacer"
+  description = "Replaces manifests and aliases."
+  permissions = local.replacing
+}
+
+resource "google_storage_bucket_iam_member" "replace" {
+  count = var.writer_may_replace ? 0 : 1
+
+  bucket = var.bucket_name
+  role   = google_project_iam_custom_role.replace[0].name
+  member = "serviceAccount:${google_service_account.this["writer"].email}"
+
+  condition {
+    title      = "manifests and aliases"
+    expression = "${local.below_the_prefix} && resource.name.endsWith(\"${local.replaceable_suffix}\")"
   }
 }
 

@@ -2,7 +2,11 @@ output "writer_email" {
   description = "Service account for who trains, known once it may write."
   value       = google_service_account.this["writer"].email
 
-  depends_on = [google_storage_bucket_iam_member.objects, google_storage_bucket_iam_member.list]
+  depends_on = [
+    google_storage_bucket_iam_member.objects,
+    google_storage_bucket_iam_member.replace,
+    google_storage_bucket_iam_member.list,
+  ]
 }
 
 output "reader_email" {

@@ -46,7 +46,7 @@ variable "prefix" {
 }
 
 variable "writer_may_replace" {
-  description = "Whether who writes may replace and delete what is there. False: models are written once, with overwrite=False."
+  description = "Whether who writes may replace and delete the files of models. False: only manifests and aliases; models are saved with overwrite=False, or as versions of a repository."
   type        = bool
   default     = true
   nullable    = false

@@ -35,6 +35,11 @@ run "exactly_what_is_needed" {
   }
 
   assert {
+    condition     = length(google_storage_bucket_iam_member.replace) == 0 && length(google_project_iam_custom_role.replace) == 0
+    error_message = "The writer may replace everything already."
+  }
+
+  assert {
     condition     = length(google_iam_workload_identity_pool.this) == 0 && output.workload_identity_provider == null
     error_message = "Nobody was to sign in from outside."
   }
@@ -53,6 +58,15 @@ run "writes_once" {
   assert {
     condition     = google_project_iam_custom_role.objects["writer"].permissions == toset(["storage.objects.create", "storage.objects.get"])
     error_message = "The writer may replace."
+  }
+
+  assert {
+    condition = (
+      google_project_iam_custom_role.replace[0].permissions == toset(["storage.objects.delete"])
+      && google_storage_bucket_iam_member.replace[0].condition[0].expression
+      == "resource.type == \"storage.googleapis.com/Object\" && resource.name.startsWith(\"projects/_/buckets/models-of-a-team/objects/models/\") && resource.name.endsWith(\".json\")"
+    )
+    error_message = "The writer could not commit, or replaces more than manifests and aliases."
   }
 }
 
