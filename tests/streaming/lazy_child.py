@@ -446,9 +446,23 @@ def requests(folder: Path) -> dict[str, Any]:
     return found
 
 
+def versions(folder: Path) -> dict[str, Any]:
+    """Load a version of a repository by an alias."""
+    model = chain()
+    repository = rm.Repository(folder / "versions")
+    repository.save(model, save_format="keras")
+    repository.set_alias("production", 1)
+    lazy = repository.load("production", lazy=True)
+    return {
+        "case": "versions",
+        "all waits": len(waiting(lazy)) == len(model.variables),
+        "the same": bool(np.array_equal(lazy.predict(X, verbose=0), model.predict(X, verbose=0))),
+    }
+
+
 CHECKS = (
     ways_of_reading, ways_of_writing, what_moves, errors_surface, threads, prefetching,
-    garbage, refusals, requests,
+    garbage, refusals, requests, versions,
 )  # fmt: skip
 
 

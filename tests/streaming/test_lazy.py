@@ -47,7 +47,7 @@ def test_a_lazy_model_is_the_whole_one(results: dict[str, dict[str, Any]], case:
     [
         ("ways_of_reading", 27), ("ways_of_writing", 14), ("what_moves", 7),
         ("errors_surface", 13), ("threads", 3), ("prefetching", 9), ("garbage", 2),
-        ("refusals", 7), ("requests", 10),
+        ("refusals", 7), ("requests", 10), ("versions", 2),
     ],
 )  # fmt: skip
 def test_what_a_lazy_model_does(

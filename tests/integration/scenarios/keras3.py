@@ -131,8 +131,6 @@ def numbered_versions(base: str) -> None:
     repository.set_alias("production", 2)
     for number, weights in saved.items():
         assert_same_arrays(repository.load(number).get_weights(), weights)
-    lazy = repository.load("production", lazy=True)
-    assert_same_arrays(lazy.get_weights(), saved[2])
     assert not repository.load("production", compile=False).compiled
     assert [version.number for version in repository.prune(keep_last=1).deleted] == [1, 3]
     assert_same_arrays(repository.load("production").get_weights(), saved[2])
