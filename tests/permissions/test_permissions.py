@@ -54,7 +54,7 @@ def put_bare(url: str) -> None:
     for path in SAVED_MODEL.rglob("*"):
         if path.is_file():
             key = f"{prefix}/model/{path.relative_to(SAVED_MODEL).as_posix()}"
-            boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=path.read_bytes())
+            boto3.Session().client("s3").put_object(Bucket=bucket, Key=key, Body=path.read_bytes())
 
 
 def read_tensors(url: str, _folder: Path) -> None:
@@ -147,7 +147,7 @@ def attempt(enforcer: Enforcer, operation: Operation, actions: list[str], folder
     """Do it in a new bucket, as somebody who may do ``actions`` there."""
     bucket = f"test-{secrets.token_hex(8)}"
     with set_environment(enforcer.administrator):
-        boto3.client("s3").create_bucket(Bucket=bucket)
+        boto3.Session().client("s3").create_bucket(Bucket=bucket)
         operation.prepare(f"s3://{bucket}/models")
     with set_environment(enforcer.account(bucket, actions)):
         operation.act(f"s3://{bucket}/models", folder)

@@ -65,7 +65,7 @@ def attempt(enforcer: Enforcer, name: str, actions: list[str], *, versions: int 
     bucket = f"test-{secrets.token_hex(8)}"
     root = Location.parse(f"s3://{bucket}/models")
     with set_environment(enforcer.administrator):
-        boto3.client("s3").create_bucket(Bucket=bucket)
+        boto3.Session().client("s3").create_bucket(Bucket=bucket)
         if versions:
             fill(root, versions)
             repository_at(root).set_alias("production", 2)
