@@ -22,7 +22,7 @@ from remote_models.manifest import (
     StoredManifest,
 )
 from remote_models.publishing._manifest_file import ManifestFile
-from remote_models.publishing._stage import is_entry_point
+from remote_models.publishing._stage import is_entry_point, parents_of
 from remote_models.storage import Location, ObjectInfo, Store, read_chunks
 
 __all__ = ["UnfinishedSaves", "find_unfinished", "layout_of_manifest"]
@@ -92,7 +92,8 @@ def find_unfinished(
 
     Nothing is found where an unfinished save has come through (the new artifact is whole,
     and loads), where the present artifact is not whole (its files are what is left of
-    it), or where anything is younger than ``before``.
+    it), where another artifact has a file of that name, or where anything is younger than
+    ``before``.
 
     Args:
         store: Where it lies.
@@ -123,7 +124,10 @@ def find_unfinished(
         for entry in candidate.files
         if entry.path in listing and entry.path not in kept
     }
-    if not all(is_older(info, before) for info in (*named.values(), store.head(location))):
+    own = location.path.rpartition("/")[2]
+    if any(_has_own_manifest(path, listing, own) for path in named) or not all(
+        is_older(info, before) for info in (*named.values(), store.head(location))
+    ):
         return None
     look = _Look(store=store, folder=folder, listing=listing)
     if any(map(look.is_whole, stored.pending)):
@@ -146,6 +150,16 @@ def find_unfinished(
 def is_older(info: ObjectInfo, before: datetime) -> bool:
     """Whether an object was written before a moment, as far as the store tells."""
     return info.modified is not None and info.modified < before
+
+
+def _has_own_manifest(path: str, listing: Mapping[str, ObjectInfo], own: str) -> bool:
+    """Whether a file belongs to another artifact, beside it or around it, than the one of ``own``.
+
+    Whoever writes a manifest must not have others' files deleted.
+    """
+    manifests = {f"{path}{FILE_MANIFEST_SUFFIX}"}
+    manifests |= {f"{folder}/{DIRECTORY_MANIFEST}" for folder in parents_of(path)}
+    return any(each in listing for each in manifests - {own})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

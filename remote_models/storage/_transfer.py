@@ -48,21 +48,18 @@ def read_chunks(
         if store.head(location, version=version).etag != etag and etag is not None:
             raise replaced(location)
         return
-    ranges = [
-        (start, min(start + settings.request_size, size))
-        for start in range(0, size, settings.request_size)
-    ]
-    most = max(settings.memory_budget // settings.request_size, 1)
-    workers = min(settings.max_concurrency, most, len(ranges))
-    if len(ranges) == 1:
-        yield read(*ranges[0])
+    step = settings.request_size
+    starts = range(0, size, step)  # no list: a stranger's manifest may claim any size
+    most = max(settings.memory_budget // step, 1)
+    workers = min(settings.max_concurrency, most, len(starts))
+    if len(starts) == 1:
+        yield read(0, size)
         return
     with ThreadPoolExecutor(workers, thread_name_prefix="remote_models") as pool:
-        waiting = iter(ranges)
         flying: deque[Future[Buffer]] = deque()
         try:
-            for start, stop in waiting:
-                flying.append(pool.submit(read, start, stop))
+            for start in starts:
+                flying.append(pool.submit(read, start, min(start + step, size)))
                 if len(flying) == workers:
                     yield flying.popleft().result()
             while flying:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections import Counter
@@ -13,6 +14,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from conftest import Buckets
+from resealing import resealed
 
 import remote_models as rm
 from publishing.artifacts import (
@@ -38,6 +40,7 @@ from publishing.test_faults import (
     trials,
 )
 from remote_models import cli
+from remote_models._strict_json import canonical_json
 from remote_models.errors import ArgumentError, BucketNotFoundError, ConflictError, StorageError
 from remote_models.manifest import Layout, StoredManifest
 from remote_models.publishing import find_unfinished
@@ -234,6 +237,32 @@ def test_a_foreign_file_stays(memory_base: Location) -> None:
     before = snapshot(memory_base)
     assert sweep(memory_base).leftovers == ()
     assert snapshot(memory_base) == before
+
+
+@pytest.mark.parametrize("place", ["model.keras", "inside/model.keras"])
+def test_a_file_of_another_artifact_stays(memory_base: Location, place: str) -> None:
+    """An unfinished save names it as it is, but it has a manifest of its own."""
+    store, data = open_store(memory_base), b"another model"
+    entry = {"path": place, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    missing = {"path": "more", "size": 1, "sha256": "0" * 64}
+    rest = {
+        "schema": 2, "format": "other", "created": "2026-03-14T09:26:53Z", "producer": {},
+        "layout": "directory",
+    }  # fmt: skip
+    pending = json.loads(resealed({**rest, "files": [entry, missing]}))
+    own = resealed({**rest, "layout": "file", "files": [{**entry, "path": "model.keras"}]})
+    put(store, memory_base.join(place), data)
+    put(store, memory_base.join(f"{place}.manifest.json"), own)
+    put(
+        store,
+        memory_base.join("manifest.json"),
+        canonical_json({"schema": 2, "pending": [pending]}),
+    )
+    before = snapshot(memory_base)
+    assert sweep(memory_base).leftovers == ()
+    assert snapshot(memory_base) == before
+    store.delete(memory_base.join(f"{place}.manifest.json"))
+    assert {each.kind for each in sweep(memory_base).leftovers} == {"announcement", "file"}
 
 
 def put(store: Store, location: Location, data: bytes) -> None:

@@ -239,6 +239,8 @@ class StoreConformance(ABC):
         self.put(base.join("object"), RANDOM[: LARGE - missing])
         with pytest.raises(IntegrityError, match="shorter"):
             list(read_chunks(store, base.join("object"), LARGE))
+        with pytest.raises(IntegrityError):  # and no list of its 2^39 requests
+            list(read_chunks(store, base.join("object"), 2**62))
 
     @pytest.mark.parametrize("size", [0, 1])
     def test_read_chunks_of_a_missing_object(self, store: Store, base: Location, size: int) -> None:
