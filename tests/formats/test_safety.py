@@ -18,6 +18,8 @@ COMPUTING = [
 ]  # fmt: skip
 
 DOING = [
+    "io.decode_proto", "io.encode_proto", "random.fixed_unigram_candidate_sampler",
+    "compat.v1.nn.fixed_unigram_candidate_sampler",
     "compat.v1.gfile.Remove", "compat.v1.py_func", "config.set_visible_devices",
     "data.TFRecordDataset", "distribute.Server", "experimental.dlpack.from_dlpack", "function",
     "io.gfile.rmtree", "io.read_file", "io.write_file", "keras.backend.set_floatx",

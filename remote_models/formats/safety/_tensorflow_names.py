@@ -35,6 +35,8 @@ _NOT_COMPUTING = re.compile(
     r"(\w*py_func\w*|numpy_function|print|Print|function|load_\w+|init_scope|executing_eagerly"
     r"|enable_\w+|disable_\w+|set_\w+|get_\w+|clear_\w+|reset_\w+|import_\w+|read_file|write_file"
     r"|matching_files|map_fn|while_loop|cond|case|py_function|device|Session|InteractiveSession"
+    # Their arguments name files, of a vocabulary and of descriptors.
+    r"|fixed_unigram_candidate_sampler|decode_proto|encode_proto"
     r"|app|flags|Module|Graph|Variable|TensorArray|custom_gradient|recompute_grad|from_config)"
 )
 
