@@ -32,7 +32,7 @@ from remote_models.testing import Emulator
 
 pytestmark = pytest.mark.usefixtures("hasty_readers")
 
-EVERY = int(os.environ.get("REMOTE_MODELS_TEST_KILL_EVERY", "7"))
+EVERY = int(os.environ.get("REMOTE_MODELS_TEST_KILL_EVERY", "11"))
 """Every which request savers are killed at; scripts/kills says 1."""
 
 MOST_REQUESTS = 200
