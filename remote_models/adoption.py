@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from remote_models.documents import StoredDocument
     from remote_models.formats.indexing import Index
 
-__all__ = ["adopt"]
+__all__ = ["adopt", "producer_of"]
 
 _KERAS_3 = 3
 
@@ -101,7 +101,7 @@ def adopt(
         format=what.format.value,
         layout=layout,
         created=created,
-        producer={**_producer(what), **producer},
+        producer={**producer_of(what), **producer},
         metadata=metadata,
         files=tuple(files),
         empty_directories=_empty_directories(what, sizes),
@@ -137,7 +137,7 @@ def _refuse_existing(store: Store, location: Location, manifest_at: Location | N
         )
 
 
-def _producer(what: Recognition) -> Mapping[str, str]:
+def producer_of(what: Recognition) -> Mapping[str, str]:
     """Return which Keras wrote the artifact, as far as its bytes tell."""
     if what.generation is None or what.keras_version is None:
         return {}

@@ -16,6 +16,7 @@ from remote_models._api._local_copy import (
 )
 from remote_models._api._publish import publish_files
 from remote_models._progress_bar import progress_callback
+from remote_models.adoption import producer_of
 from remote_models.errors import (
     AccessDeniedError,
     ArgumentError,
@@ -157,6 +158,7 @@ def pull_model(
         ArgumentError: ``directory`` holds something already.
         BucketNotFoundError: the folder that ``directory`` is to lie in does not exist.
         ModelNotFoundError: nothing is there.
+        UnrecognizedFormatError: it is no model, and has no manifest.
         IntegrityError: bytes are not those that the manifest vouches for, or no good
             signature by ``public_key`` vouches for the manifest.
         StorageError: the store refused or failed.
@@ -177,6 +179,8 @@ def pull_model(
         storage_options=storage_options,
         transfer=transfer,
     )
+    if not remote.is_verifiable:
+        remote.recognise()  # refuses what is no model, before all of it is copied
     with temporary_directory(target.absolute().parent) as folder:
         copy = folder / "model"
         copy.mkdir()
@@ -261,7 +265,7 @@ def push_model(
             location,
             what.format,
             local_files(_renamed(files_of(folder), source, location)),
-            producer=manifest.producer if manifest else {},
+            producer=manifest.producer if manifest else producer_of(what),
             created=manifest.created if manifest else None,
             overwrite=overwrite,
             metadata=source.metadata,

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from remote_models.errors import AccessDeniedError, ModelExistsError, ModelNotFoundError
+from remote_models.errors import (
+    AccessDeniedError,
+    ConflictError,
+    ModelExistsError,
+    ModelNotFoundError,
+)
 from remote_models.manifest import Layout, Manifest
 from remote_models.publishing._manifest_file import ManifestFile
 from remote_models.remote_model import manifest_location
@@ -59,9 +64,14 @@ class EarlierArtifact:
         if overwrite or not self.present:
             return
         stored = self.manifest.stored
-        unfinished = stored is not None and stored.current is None
+        if stored is not None and stored.current is None:
+            raise ConflictError(
+                "another save has begun here, and is not finished",
+                where=str(self.location),
+                hint="Wait for it; if its saver is dead, pass overwrite=True",
+            )
         raise ModelExistsError(
-            "an unfinished save is stored here" if unfinished else "a model is stored here already",
+            "a model is stored here already",
             where=str(self.location),
             hint="Pass overwrite=True to replace it",
         )

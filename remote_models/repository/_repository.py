@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from remote_models._api import load_model, open_model, save_model
 from remote_models._api._arguments import URL, Progress, StorageOptions, model_format
 from remote_models._api._keys import Key
+from remote_models._api._listing import refuse_missing_bucket
 from remote_models.errors import ArgumentError
 from remote_models.manifest import Manifest
 from remote_models.remote_model import RemoteModel
@@ -324,7 +325,10 @@ class Repository:
         return _reopen, (self.location.url, self._public_key, options, self._transfer)
 
     def _contents(self) -> Contents:
-        return Contents.read(self._store, self.location)
+        contents = Contents.read(self._store, self.location)
+        if not contents.models:
+            refuse_missing_bucket(self._store, self.location)
+        return contents
 
     def _aliases(self) -> Aliases:
         return Aliases(self._store, self.location)

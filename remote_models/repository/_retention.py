@@ -59,13 +59,22 @@ class Best:
         return cls(metric=name, mode=how, count=_checked(number, "keep_best"))
 
     def choose(self, versions: Sequence[Version]) -> set[int]:
-        """Return the numbers of the best; of equal ones the latest come first."""
+        """Return the numbers of the best; of equal ones the latest come first.
+
+        Raises:
+            ArgumentError: no version at all has the metric, which may be mistyped.
+        """
         sign = 1 if self.mode == "min" else -1
         measured = [
             (sign * value, -version.number)
             for version in versions
             if (value := _metric_of(version, self.metric)) is not None
         ]
+        if versions and not measured:
+            raise ArgumentError(
+                "no version has this metric", where="keep_best", found=repr(self.metric),
+                expected=" or ".join(map(repr, _metrics_of(versions))) or "a number in metadata",
+            )  # fmt: skip
         return {-number for _, number in sorted(measured)[: self.count]}
 
 
@@ -102,6 +111,16 @@ class Retention:
         if self.every is not None:
             kept |= {number for number in numbers if number % self.every == 0}
         return kept
+
+
+def _metrics_of(versions: Sequence[Version]) -> list[str]:
+    names: set[str] = set()
+    for version in versions:
+        nested = version.metadata.get("metrics")
+        names |= {*version.metadata, *(nested if isinstance(nested, dict) else ())}
+    return sorted(
+        name for name in names if any(_metric_of(each, name) is not None for each in versions)
+    )
 
 
 def _metric_of(version: Version, name: str) -> float | None:

@@ -455,9 +455,6 @@ LOSSES = [0.5, 0.3, 0.4, 0.3, 0.9, 0.8]
         ({"keep_best": 1, "metric": "loss"}, [4, 6]),
         ({"keep_best": 1, "metric": "loss", "mode": "max"}, [5, 6]),
         ({"keep_best": 1, "metric": "val_loss", "mode": "max"}, [1, 6]),
-        ({"keep_best": 9, "metric": "text"}, [6]),
-        ({"keep_best": 9, "metric": "absent"}, [6]),
-        ({"keep_best": 9, "metric": "flag"}, [6]),
         ({"keep_last": 2, "keep_best": ("loss", "min"), "keep_every": 3}, [3, 4, 5, 6]),
     ],
 )
@@ -467,6 +464,16 @@ def test_what_rules_keep(memory_base: Location, rules: Any, left: list[int]) -> 
             memory_base, f"v{number}", loss=loss, metrics={"val_loss": -number}, text="1", flag=True
         )
     assert kept(repository_at(memory_base), **rules) == left
+
+
+@pytest.mark.parametrize("metric", ["text", "absent", "flag"])
+def test_a_metric_that_no_version_has_deletes_nothing(memory_base: Location, metric: str) -> None:
+    for number in (1, 2, 3):
+        save_next(memory_base, f"v{number}", loss=0.5, text="1", flag=True)
+    repository = repository_at(memory_base)
+    with pytest.raises(ArgumentError, match="'loss'"):
+        repository.prune(keep_best=(metric, "min"))
+    assert [version.number for version in repository.versions()] == [1, 2, 3]
 
 
 @pytest.mark.parametrize(

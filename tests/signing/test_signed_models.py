@@ -169,8 +169,8 @@ def test_a_link_is_refused(local_base: Location, keys: KeyPair, what: str) -> No
     root = Path(signed.location.path)
     name = {"file": "saved_model.pb", "folder": "variables", "signature": "model.sig",
             "manifest": "manifest.json"}[what]  # fmt: skip
-    shutil.move(root / name, root.parent / "elsewhere")
-    os.symlink(root.parent / "elsewhere", root / name)
+    shutil.move(root / name, root / "elsewhere")
+    os.symlink(root / "elsewhere", root / name)
     with pytest.raises(SignatureError, match="a symbolic link") as caught:
         signed.open()
     assert (caught.value.where or "").startswith(str(root / name))
