@@ -133,3 +133,27 @@ def test_a_stranger_cannot_write_into_the_message() -> None:
     assert "\n" not in unsafe
     assert "\x1b" not in unsafe
     assert len(unsafe) < 300
+
+
+@pytest.mark.parametrize("package", ["keras", "tf_keras"])
+@pytest.mark.parametrize(
+    ("module", "name", "is_refused"),
+    [
+        ("convnext", "LayerScale", False),
+        ("convnext", "StochasticDepth", False),
+        ("inception_resnet_v2", "CustomScaleLayer", False),
+        ("mobilenet_v2", "MobileNetV2", True),  # would download weights
+        ("convnext", "ConvNeXtTiny", True),
+    ],
+)
+def test_of_applications_layers_are_part_of_a_model(
+    package: str, module: str, name: str, is_refused: bool
+) -> None:
+    layer = {
+        "module": f"{package}.src.applications.{module}",
+        "class_name": name,
+        "config": {"name": "x", "weights": "imagenet"},
+        "registered_name": name,
+    }
+    model = {"class_name": "Sequential", "config": {"name": "m", "layers": [layer]}}
+    assert bool(check_configuration(model, given=(), where="m").all) is is_refused

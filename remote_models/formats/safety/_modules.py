@@ -34,6 +34,10 @@ _CLASSES = {
 }  # fmt: skip
 """Where classes of layers, losses and so on lie."""
 
+_OF_APPLICATIONS = {"CustomScaleLayer", "LayerScale", "StochasticDepth"}
+"""Layers in modules of ``applications``. What else has such a name there is a function that
+builds a model, and downloads its weights."""
+
 _FUNCTIONS = {
     "activations", "constraints", "initializers", "losses", "metrics", "ops", "random",
     "regularizers",
@@ -69,7 +73,10 @@ def is_foreign_module(module: str) -> bool:
 
 def is_known_class(module: str, name: str) -> bool:
     """Whether a name in a module of Keras is that of a building block."""
-    is_known = module in _TENSORFLOW or _family(module) in {"", *_CLASSES}
+    family = _family(module)
+    if family == "applications":
+        return name in _OF_APPLICATIONS
+    is_known = module in _TENSORFLOW or family in {"", *_CLASSES}
     return is_known and _CLASS_NAME.fullmatch(name) is not None
 
 
