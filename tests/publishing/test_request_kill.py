@@ -152,6 +152,8 @@ def test_killed(
 ) -> None:
     (server, client), (name, versioning) = through, case
     scenario = SCENARIOS[name]
+    if scenario.resumes and server == "fake_gcs":
+        pytest.skip("fake-gcs-server appends what is sent once more of a resumable upload")
     # With versions of objects, the manifest pins those of the old files.
     readable = frozenset({"old", "new"}) if versioning else scenario.readable
     found: Counter[str] = Counter()
