@@ -58,7 +58,7 @@ _LAZY = {Format.KERAS, Format.H5}
 
 _Exit = Callable[[type[BaseException] | None, BaseException | None, TracebackType | None], None]
 
-_UNFIT = (TypeError, ValueError, AttributeError, KeyError, RuntimeError, NotImplementedError)
+_UNFIT = (TypeError, ValueError, AttributeError, KeyError, RuntimeError)
 """What Keras and custom layers raise when they cannot be built without values."""
 
 

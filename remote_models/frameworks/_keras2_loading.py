@@ -1,12 +1,11 @@
 """A model of Keras 2 as a model of Keras 3: translated, built, filled by name, compiled.
 
-The only place besides ``_keras_streaming`` that touches ``_model_from_config`` of Keras'
-private ``saving_lib`` and ``SafeModeScope`` of ``serialization_lib``. Tried with Keras 3.15.
+The only place besides ``_keras_streaming`` that touches ``SafeModeScope`` of Keras' private
+``serialization_lib``. Tried with Keras 3.15.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from collections.abc import Iterator, Mapping
@@ -15,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import keras
-from keras.src.saving import saving_lib, serialization_lib
+from keras.src.saving import serialization_lib
 
 from remote_models.errors import GenerationError, RemoteModelsError
 from remote_models.formats.indexing import with_vocabularies
 from remote_models.frameworks._checkpoint_variables import checkpoint_variables
 from remote_models.frameworks._framework import UnknownClassError
 from remote_models.frameworks._keras2 import KERAS_2_FUNCTIONS, translate_architecture
-from remote_models.frameworks._keras_streaming import LoadingScope
+from remote_models.frameworks._keras_streaming import UNBUILDABLE, LoadingScope, build_model
 from remote_models.frameworks._named_loading import load_optimizer, load_weights
 from remote_models.frameworks._named_tensors import NamedTensors, named_tensors
 from remote_models.frameworks._numbered_variables import numbered_variables
@@ -30,10 +29,6 @@ from remote_models.remote_model import RemoteModel
 from remote_models.storage import Location, open_store
 
 __all__ = ["build_architecture", "build_translated", "load_translated", "load_translated_weights"]
-
-_UNFIT = (TypeError, ValueError, KeyError, AttributeError, IndexError, RuntimeError,
-          NotImplementedError, ImportError)  # fmt: skip
-"""What Keras raises for a configuration that it cannot make a model of."""
 
 
 _FRAMES_PER_LAYER = 3
@@ -111,7 +106,7 @@ def build_translated(
             try:
                 with serialization_lib.SafeModeScope(safe_mode):
                     model.compile_from_config(training)
-            except _UNFIT as error:
+            except UNBUILDABLE as error:
                 raise _refused(error, tensors.where, "Pass compile=False. ") from error
             load_optimizer(model, tensors, weights)
             _restore_product(model.optimizer)
@@ -168,10 +163,8 @@ def _built(
 ) -> Any:
     with _deep_graphs(translated):
         try:
-            return saving_lib._model_from_config(  # noqa: SLF001 - see the module
-                json.dumps(translated), dict(custom_objects or {}), False, safe_mode
-            )
-        except _UNFIT as error:
+            return build_model(translated, custom_objects=custom_objects, safe_mode=safe_mode)
+        except UNBUILDABLE as error:
             raise _refused(error, where) from error
 
 

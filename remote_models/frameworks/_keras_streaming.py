@@ -30,10 +30,38 @@ from remote_models.frameworks._read_ahead import ReadAhead
 if TYPE_CHECKING:
     from remote_models.frameworks._framework import TensorStream
 
-__all__ = ["LoadingScope", "build_and_load", "build_optimizer", "load_state"]
+__all__ = [
+    "UNBUILDABLE",
+    "LoadingScope",
+    "build_and_load",
+    "build_model",
+    "build_optimizer",
+    "load_state",
+]
+
+UNBUILDABLE = (TypeError, ValueError, KeyError, AttributeError, IndexError, RuntimeError,
+               ImportError, OverflowError)  # fmt: skip
+"""What Keras raises for a configuration that it cannot make a model of."""
 
 _UNINITIALIZED = "uninitialized_variables"
 _OF_OPTIMIZERS = "saving_attr_skiplist_Optimizer"
+
+
+def build_model(
+    architecture: Mapping[str, Any],
+    *,
+    custom_objects: Mapping[str, Any] | None,
+    safe_mode: bool,
+) -> Any:
+    """Return the model that ``architecture`` describes, not compiled.
+
+    Raises:
+        Exception: one of ``UNBUILDABLE``, as Keras raises them.
+    """
+    given = dict(custom_objects) if custom_objects else None
+    return saving_lib._model_from_config(  # noqa: SLF001 - see the module
+        json.dumps(architecture), given, False, safe_mode
+    )
 
 
 def build_and_load(
@@ -70,9 +98,7 @@ def build_and_load(
         loading = _Loading(tensors, skip_mismatch=False, assets=assets, ahead=ahead)
         scope = scope or LoadingScope
         with scope():
-            model = saving_lib._model_from_config(  # noqa: SLF001 - see the module
-                json.dumps(architecture), custom_objects, False, safe_mode
-            )
+            model = build_model(architecture, custom_objects=custom_objects, safe_mode=safe_mode)
             loading.load(model)
         compile_config = architecture.get("compile_config")
         if compile and compile_config:

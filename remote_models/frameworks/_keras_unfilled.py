@@ -1,34 +1,28 @@
 """How much memory the variables of a Keras 3 model will take, before they take it.
 
-Touches what Keras keeps private: ``_model_from_config`` of ``saving_lib``, and in its
-global state the variables that wait for their initialiser and the numbers of automatic
-names. Tried with Keras 3.15.
+Touches what Keras keeps private: in its global state the variables that wait for their
+initialiser, and the numbers of automatic names. Tried with Keras 3.15.
 """
 
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import keras
 from keras.src.backend.common import global_state
-from keras.src.saving import saving_lib
 
 from remote_models.formats import Format
 from remote_models.frameworks._keras_h5_streaming import build_h5
+from remote_models.frameworks._keras_streaming import UNBUILDABLE, build_model
 from remote_models.frameworks._variable_budget import VariableBudget
 
 __all__ = ["check_variables"]
 
 _WAITING = "uninitialized_variables"
 _NAMES = "object_name_uids"
-
-_UNBUILDABLE = (TypeError, ValueError, KeyError, AttributeError, IndexError, RuntimeError,
-                NotImplementedError, ImportError, OverflowError)  # fmt: skip
-"""What Keras raises for a configuration that it cannot make a model of: its loader says so."""
 
 
 def check_variables(
@@ -46,13 +40,11 @@ def check_variables(
     """
     given = dict(custom_objects) if custom_objects else None
     with _without_values() as waiting:
-        with suppress(*_UNBUILDABLE):
+        with suppress(*UNBUILDABLE):
             if format is Format.H5:
                 build_h5(architecture, custom_objects=given, safe_mode=safe_mode)
             else:
-                saving_lib._model_from_config(  # noqa: SLF001 - see the module
-                    json.dumps(architecture), given, False, safe_mode
-                )
+                build_model(architecture, custom_objects=given, safe_mode=safe_mode)
         for variable in waiting():
             budget.take(tuple(variable.shape), _itemsize(variable.dtype))
 
