@@ -11,7 +11,7 @@ from pathlib import Path
 from remote_models.testing._emulator import Emulator
 from remote_models.testing._package import import_package
 from remote_models.testing._ports import find_free_ports
-from remote_models.testing._process import Launch, log_path, serve
+from remote_models.testing._process import Launch, serve
 from remote_models.testing._s3 import Account
 
 
@@ -42,15 +42,7 @@ def _plan(directory: Path) -> Launch:
         access_key="test",
         secret_key="test",  # noqa: S106 - ministack takes any
     )
-    emulator = Emulator(
-        name="ministack",
-        endpoint_url=account.endpoint_url,
-        environment=account.environment,
-        storage_options=account.storage_options,
-        log_path=log_path(directory),
-        _scheme="s3",
-        _create_bucket=account.create_bucket,
-    )
+    emulator = account.emulator("ministack", directory)
     # Not its own program, which leaves a file with its process in /tmp.
     server = ["hypercorn", "ministack.app:app", "--bind", f"127.0.0.1:{port}"]
     return Launch(

@@ -11,7 +11,7 @@ from pathlib import Path
 from remote_models.testing._emulator import Emulator
 from remote_models.testing._package import import_package
 from remote_models.testing._ports import find_free_ports
-from remote_models.testing._process import Launch, log_path, serve
+from remote_models.testing._process import Launch, serve
 from remote_models.testing._s3 import Account
 
 
@@ -41,15 +41,7 @@ def _plan(directory: Path) -> Launch:
         access_key="testing",
         secret_key="testing",  # noqa: S106 - moto takes any
     )
-    emulator = Emulator(
-        name="moto",
-        endpoint_url=account.endpoint_url,
-        environment=account.environment,
-        storage_options=account.storage_options,
-        log_path=log_path(directory),
-        _scheme="s3",
-        _create_bucket=account.create_bucket,
-    )
+    emulator = account.emulator("moto", directory)
     return Launch(
         emulator=emulator,
         command=[sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
+from remote_models.testing._emulator import Emulator
 from remote_models.testing._http import Reply, exchange
 from remote_models.testing._package import import_package
+from remote_models.testing._process import log_path
 
 _REGION = "us-east-1"
 _ENABLE_VERSIONING = (
@@ -56,6 +59,18 @@ class Account:
             "endpoint_url": self.endpoint_url,
             "client_kwargs": {"region_name": _REGION},
         }
+
+    def emulator(self, name: str, directory: Path) -> Emulator:
+        """Return the server at the endpoint, whose output is logged in ``directory``."""
+        return Emulator(
+            name=name,
+            endpoint_url=self.endpoint_url,
+            environment=self.environment,
+            storage_options=self.storage_options,
+            log_path=log_path(directory),
+            _scheme="s3",
+            _create_bucket=self.create_bucket,
+        )
 
     def request(self, method: str, path: str, body: bytes = b"") -> Reply:
         """Send one signed request, such as ``PUT`` to ``bucket/key``.

@@ -7,10 +7,12 @@ actions, resources and signatures, but no conditions.
 from __future__ import annotations
 
 import json
+import re
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -18,7 +20,7 @@ import boto3
 
 from remote_models.testing import Emulator, moto_server
 
-__all__ = ["Enforcer", "enforcing_moto"]
+__all__ = ["Enforcer", "enforcing_moto", "needs"]
 
 _BUCKET_ACTIONS = {"s3:ListBucket", "s3:ListBucketMultipartUploads", "s3:ListBucketVersions"}
 """Actions whose resource is the bucket (Service Authorization Reference, "Amazon S3")."""
@@ -30,6 +32,12 @@ class Enforcer:
 
     administrator: Emulator
     _iam: Any
+
+    def make_bucket(self) -> str:
+        """Make a bucket, as who may do all; return its name."""
+        name = f"test-{secrets.token_hex(8)}"
+        _client("s3", self.administrator).create_bucket(Bucket=name)
+        return name
 
     def account(self, bucket: str, actions: Iterable[str]) -> Emulator:
         """Return the server as seen by a new account that may do ``actions`` in a bucket."""
@@ -65,17 +73,7 @@ class Enforcer:
 def enforcing_moto() -> Iterator[Enforcer]:
     """Run a moto server that enforces policies while the block lasts."""
     with moto_server() as emulator:
-
-        def iam(environment: Mapping[str, str]) -> Any:
-            return boto3.client(
-                "iam",
-                endpoint_url=emulator.endpoint_url,
-                region_name="us-east-1",
-                aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
-                aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
-            )
-
-        first = Enforcer(emulator, iam(emulator.environment))
+        first = Enforcer(emulator, _client("iam", emulator))
         allow = {"Effect": "Allow", "Action": "*", "Resource": "*"}
         administrator = first._make("administrator", [allow])
         # How many requests pass before policies count.
@@ -86,4 +84,20 @@ def enforcing_moto() -> Iterator[Enforcer]:
         )
         with urlopen(told):
             pass
-        yield Enforcer(administrator, iam(administrator.environment))
+        yield Enforcer(administrator, _client("iam", administrator))
+
+
+def _client(service: str, emulator: Emulator) -> Any:
+    return boto3.client(
+        service,
+        endpoint_url=emulator.endpoint_url,
+        region_name="us-east-1",
+        aws_access_key_id=emulator.environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=emulator.environment["AWS_SECRET_ACCESS_KEY"],
+    )
+
+
+def needs(page: Path) -> dict[str, list[str]]:
+    """Return the actions that each row of a page's table names first."""
+    rows = re.findall(r"^\| ([^|]+?) \| (`s3:[^|]+?) \|", page.read_text("utf-8"), re.MULTILINE)
+    return {name: re.findall(r"`(s3:\w+)`", cell) for name, cell in rows}

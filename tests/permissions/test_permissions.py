@@ -5,8 +5,6 @@ What it needs is read from the table of docs/permissions.md.
 
 from __future__ import annotations
 
-import re
-import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,7 +18,7 @@ from signing.keys import key_pair
 from weights.artifacts import SAMPLES
 
 import remote_models as rm
-from permissions.iam import Enforcer, enforcing_moto
+from permissions.iam import Enforcer, enforcing_moto, needs
 from remote_models.errors import AccessDeniedError
 from remote_models.storage import Location, open_store
 from remote_models.testing import set_environment
@@ -125,12 +123,6 @@ OPERATIONS = {
 }
 
 
-def needs() -> dict[str, list[str]]:
-    """Return what each row of the table says."""
-    rows = re.findall(r"^\| ([^|]+?) \| (`s3:[^|]+?) \|", TABLE.read_text("utf-8"), re.MULTILINE)
-    return {name: re.findall(r"`(s3:\w+)`", cell) for name, cell in rows}
-
-
 @pytest.fixture(scope="module")
 def enforcer() -> Iterator[Enforcer]:
     with enforcing_moto() as enforcer:
@@ -145,9 +137,8 @@ def client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 
 def attempt(enforcer: Enforcer, operation: Operation, actions: list[str], folder: Path) -> None:
     """Do it in a new bucket, as somebody who may do ``actions`` there."""
-    bucket = f"test-{secrets.token_hex(8)}"
+    bucket = enforcer.make_bucket()
     with set_environment(enforcer.administrator):
-        boto3.Session().client("s3").create_bucket(Bucket=bucket)
         operation.prepare(f"s3://{bucket}/models")
     with set_environment(enforcer.account(bucket, actions)):
         operation.act(f"s3://{bucket}/models", folder)
@@ -156,7 +147,7 @@ def attempt(enforcer: Enforcer, operation: Operation, actions: list[str], folder
 @pytest.mark.usefixtures("client")
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_what_is_needed(enforcer: Enforcer, name: str, tmp_path: Path) -> None:
-    actions = needs()[name]
+    actions = needs(TABLE)[name]
     attempt(enforcer, OPERATIONS[name], actions, tmp_path / "all")
     for missing in actions:
         fewer = [action for action in actions if action != missing]
@@ -165,4 +156,4 @@ def test_what_is_needed(enforcer: Enforcer, name: str, tmp_path: Path) -> None:
 
 
 def test_every_row_is_tried() -> None:
-    assert set(needs()) == set(OPERATIONS)
+    assert set(needs(TABLE)) == set(OPERATIONS)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
-import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import boto3
 import pytest
-from permissions.iam import Enforcer, enforcing_moto
+from permissions.iam import Enforcer, enforcing_moto, needs
 
 from remote_models.errors import AccessDeniedError
 from remote_models.storage import Location
@@ -42,12 +39,6 @@ OPERATIONS: dict[str, Callable[[Location], object]] = {
 }
 
 
-def needs() -> dict[str, list[str]]:
-    """Return what each row of the table says."""
-    rows = re.findall(r"^\| ([^|]+?) \| (`s3:[^|]+?) \|$", TABLE.read_text("utf-8"), re.MULTILINE)
-    return {name: re.findall(r"`(s3:\w+)`", cell) for name, cell in rows}
-
-
 @pytest.fixture(scope="module")
 def enforcer() -> Iterator[Enforcer]:
     with enforcing_moto() as enforcer:
@@ -62,10 +53,9 @@ def client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 
 def attempt(enforcer: Enforcer, name: str, actions: list[str], *, versions: int = 2) -> None:
     """Do it in a new bucket, as somebody who may do ``actions`` there."""
-    bucket = f"test-{secrets.token_hex(8)}"
+    bucket = enforcer.make_bucket()
     root = Location.parse(f"s3://{bucket}/models")
     with set_environment(enforcer.administrator):
-        boto3.Session().client("s3").create_bucket(Bucket=bucket)
         if versions:
             fill(root, versions)
             repository_at(root).set_alias("production", 2)
@@ -76,7 +66,7 @@ def attempt(enforcer: Enforcer, name: str, actions: list[str], *, versions: int 
 @pytest.mark.usefixtures("client")
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_what_is_needed(enforcer: Enforcer, name: str) -> None:
-    actions = needs()[name]
+    actions = needs(TABLE)[name]
     attempt(enforcer, name, actions)
     for missing in actions:
         with pytest.raises(AccessDeniedError):
@@ -88,10 +78,10 @@ def test_the_first_version_needs_no_more(
     enforcer: Enforcer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(OPERATIONS, "first", lambda root: save_next(root, "v1"))
-    attempt(enforcer, "first", needs()["save"], versions=0)
+    attempt(enforcer, "first", needs(TABLE)["save"], versions=0)
     with pytest.raises(AccessDeniedError):
         attempt(enforcer, "first", ["s3:PutObject", "s3:DeleteObject"], versions=0)
 
 
 def test_every_row_is_tried() -> None:
-    assert set(needs()) == set(OPERATIONS)
+    assert set(needs(TABLE)) == set(OPERATIONS)
