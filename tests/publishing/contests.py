@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +18,9 @@ from remote_models.remote_model import RemoteModel
 from remote_models.storage import Location, Store, TransferProgress
 
 __all__ = ["Duel", "Race", "duel", "race"]
+
+_LONGEST_SECONDS = 60.0
+"""How much longer than asked for a duel may last."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,13 +107,19 @@ def duel(
 ) -> Duel:
     """Let writers overwrite one artifact again and again while others read it.
 
-    Each read is compared, byte for byte, with the version that it says it is.
+    Each read is compared, byte for byte, with the version that it says it is. It lasts so
+    many seconds, and on a slow machine until each writer has saved twice and three versions
+    have been read.
     """
-    stop = Event()
+    is_over, stop = Event(), Event()
+    seen: set[str] = set()
 
     def write(name: str, store: Store) -> Counter[str]:
         count: Counter[str] = Counter()
-        while not stop.is_set():
+        latest = time.monotonic() + seconds + _LONGEST_SECONDS
+        while not is_over.is_set() or count["saves"] < 2 or len(seen) < 3:
+            if time.monotonic() > latest:
+                break
             try:
                 save(location, content(f"{name}{count.total()}"), store=store)
                 count["saves"] += 1
@@ -132,6 +141,7 @@ def duel(
             version = str(remote.metadata["version"])
             assert files == expected(content(version)), "a mixture"
             found[version] += 1
+            seen.add(version)
         return found, errors
 
     with ThreadPoolExecutor(len(writers) + len(readers)) as pool:
@@ -139,7 +149,10 @@ def duel(
             writing = [pool.submit(write, f"w{n}-", store) for n, store in enumerate(writers)]
             reading = [pool.submit(read, store) for store in readers]
             time.sleep(seconds)
+            is_over.set()
+            wait(writing)
         finally:
+            is_over.set()
             stop.set()
         written = sum((each.result() for each in writing), Counter[str]())
         return Duel(

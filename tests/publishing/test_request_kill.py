@@ -22,6 +22,7 @@ from datetime import timedelta
 from typing import IO, Protocol
 
 import pytest
+from blind_spots import skip_blind_spot
 from weights.counting_proxy import CountingProxy, Moment, counting_proxy
 
 import remote_models as rm
@@ -153,7 +154,9 @@ def test_killed(
     (server, client), (name, versioning) = through, case
     scenario = SCENARIOS[name]
     if scenario.resumes and server == "fake_gcs":
-        pytest.skip("fake-gcs-server appends what is sent once more of a resumable upload")
+        # What it was asked about replaces the present object, cut short. The rest is killed
+        # in test_resume, on a server that keeps the rules.
+        skip_blind_spot("fake-gcs-server makes an object of an upload that is asked how far it is")
     # With versions of objects, the manifest pins those of the old files.
     readable = frozenset({"old", "new"}) if versioning else scenario.readable
     found: Counter[str] = Counter()
