@@ -13,15 +13,35 @@ from remote_models.remote_model import RemoteModel
 if TYPE_CHECKING:
     from remote_models.formats.safety import Finding
 
-__all__ = ["guard_architecture", "guard_copy", "guard_translated", "guard_weights"]
+__all__ = [
+    "architecture_to_load",
+    "guard_architecture",
+    "guard_copy",
+    "guard_translated",
+    "guard_weights",
+]
+
+
+def architecture_to_load(
+    architecture: Mapping[str, Any] | None, *, compile: bool
+) -> Mapping[str, Any]:
+    """Return the part of a configuration that is looked at, and then given to a framework."""
+    from remote_models.formats.indexing import without_training
+
+    found = architecture or {}
+    return found if compile else without_training(found)
 
 
 def guard_copy(
     artifact: FetchedArtifact,
     framework: Framework,
     custom_objects: Mapping[str, Any] | None,
+    *,
+    compile: bool = True,
 ) -> None:
     """Check every file of a copy that ``framework`` is going to read.
+
+    What the model was compiled with is not looked at unless ``compile``.
 
     Raises:
         UnsafeFormatError: it could run code or reach outside itself.
@@ -31,7 +51,11 @@ def guard_copy(
 
     where = str(artifact.location)
     found = check_artifact(
-        artifact.what, artifact.path, given=framework.given(custom_objects), where=where
+        artifact.what,
+        artifact.path,
+        given=framework.given(custom_objects),
+        where=where,
+        compile=compile,
     )
     refuse(found.unsafe, where)
     reads = framework.reads_named_files_of(artifact.what)

@@ -260,7 +260,7 @@ def load_model(
         generation = STREAMED_GENERATION if is_program else what.generation
         chosen = choose_framework(generation, framework)
         if safe_mode:
-            guard_copy(artifact, chosen, custom_objects)
+            guard_copy(artifact, chosen, custom_objects, compile=compile)
         model = chosen.load_model(
             artifact.path,
             what,

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from remote_models._api._guarding import guard_architecture
+from remote_models._api._guarding import architecture_to_load, guard_architecture
 from remote_models.documents import MODEL_CONFIG, TRAINING_CONFIG
 from remote_models.errors import (
     FormatError,
@@ -97,7 +97,7 @@ def stream_model(
     if remote.format is None or not may_stream(remote) or not framework.streams:
         return None
     try:
-        architecture = remote.architecture or {}
+        architecture = architecture_to_load(remote.architecture, compile=compile)
     except (IntegrityError, ModelNotFoundError):
         return None  # as below
     if safe_mode and guard_architecture(remote, architecture, framework, custom_objects):
@@ -107,7 +107,7 @@ def stream_model(
         reading = WholeReading(remote, without=() if compile else _OF_OPTIMIZERS)
         with reading, _tensors(reading, remote, progress, failures) as tensors:
             return framework.load_model_from_tensors(
-                reading.architecture or {},
+                architecture_to_load(reading.architecture, compile=compile),
                 tensors,
                 remote.format,
                 custom_objects=custom_objects,
@@ -190,7 +190,7 @@ def load_model_lazily(
             found=f"{remote.manifest.format}, to be loaded with {framework.name}",
             hint="Pass lazy=False",
         )
-    architecture = remote.architecture or {}
+    architecture = architecture_to_load(remote.architecture, compile=compile)
     if safe_mode:
         guard_architecture(remote, architecture, framework, custom_objects)
     failures: list[BaseException] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from remote_models._api._guarding import guard_translated
+from remote_models._api._guarding import architecture_to_load, guard_translated
 from remote_models.documents import KERAS_METADATA, MODEL_CONFIG
 from remote_models.errors import FormatError, IntegrityError, ModelNotFoundError
 from remote_models.formats import Format
@@ -82,10 +82,11 @@ def translate_model(
         if remote.architecture is None:  # a subclassed model without a configuration
             return None
         if safe_mode:
-            guard_translated(remote, remote.architecture, framework, custom_objects)
+            architecture = architecture_to_load(remote.architecture, compile=compile)
+            guard_translated(remote, architecture, framework, custom_objects)
         with WholeReading(remote, without=() if compile else {Role.OPTIMIZER}) as reading:
             return framework.translate_model(
-                reading.architecture or {},
+                architecture_to_load(reading.architecture, compile=compile),
                 _tensors(reading.weights, remote, progress, with_optimizer=compile),
                 custom_objects=custom_objects,
                 compile=compile,

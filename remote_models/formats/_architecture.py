@@ -26,6 +26,7 @@ from remote_models.formats._layer_variables import (
 
 __all__ = [
     "MAX_ARCHITECTURE_BYTES",
+    "TRAINING_MEMBERS",
     "StoredLayer",
     "architecture_of_json",
     "container_names",
@@ -33,6 +34,7 @@ __all__ = [
     "optimizer_of",
     "parse_architecture",
     "stored_layers",
+    "without_training",
 ]
 
 MAX_ARCHITECTURE_BYTES = 64 * 1024 * 1024
@@ -43,6 +45,9 @@ _MAX_DEPTH = 32
 
 _MAX_LAYERS = 100_000
 """Layers that are looked at. A ``Bidirectional`` doubles whatever it contains."""
+
+TRAINING_MEMBERS = ("compile_config", "training_config")
+"""Members of a model's configuration that say what it was compiled with."""
 
 _MODELS = ("Functional", "Model", "Sequential")
 
@@ -70,6 +75,14 @@ class StoredLayer:
     is_custom: bool
     variables: Sequence[LayerVariable] | None
     trainable: bool
+
+
+def without_training(architecture: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration without what the whole model was compiled with.
+
+    Models inside of it keep theirs: Keras compiles these in any case.
+    """
+    return {key: each for key, each in architecture.items() if key not in TRAINING_MEMBERS}
 
 
 def parse_architecture(data: bytes | str, *, where: str) -> dict[str, Any]:

@@ -1,6 +1,11 @@
 """Indexes of tensors; apart from the rest of the package since they need NumPy."""
 
-from remote_models.formats._architecture import StoredLayer, parse_architecture, stored_layers
+from remote_models.formats._architecture import (
+    StoredLayer,
+    parse_architecture,
+    stored_layers,
+    without_training,
+)
 from remote_models.formats._artifact_index import (
     index_artifact,
     with_variable_names,
@@ -34,4 +39,5 @@ __all__ = [
     "with_variable_names",
     "with_vocabularies",
     "without_model_name",
+    "without_training",
 ]

@@ -17,7 +17,7 @@ import keras
 from keras.src.saving import serialization_lib
 
 from remote_models.errors import GenerationError, RemoteModelsError
-from remote_models.formats.indexing import with_vocabularies
+from remote_models.formats.indexing import with_vocabularies, without_training
 from remote_models.frameworks._checkpoint_variables import checkpoint_variables
 from remote_models.frameworks._framework import UnknownClassError
 from remote_models.frameworks._keras2 import KERAS_2_FUNCTIONS, translate_architecture
@@ -94,7 +94,8 @@ def build_translated(
         FormatError: variables and tensors do not match.
         RemoteModelsError: reading a tensor failed.
     """
-    translated = _translated(architecture, tensors.where, custom_objects)
+    described = architecture if compile else without_training(architecture)
+    translated = _translated(described, tensors.where, custom_objects)
     training = translated.pop("compile_config", None)
     with keras.saving.custom_object_scope(dict(custom_objects or {})):
         with LoadingScope():
@@ -102,7 +103,7 @@ def build_translated(
             weights = load_weights(
                 model, tensors, by_key=_variables_by_key(model, architecture, tensors)
             )
-        if compile and training is not None:
+        if training is not None:
             try:
                 with serialization_lib.SafeModeScope(safe_mode):
                     model.compile_from_config(training)
@@ -125,8 +126,7 @@ def build_architecture(
     Raises:
         GenerationError: Keras 3 has nothing for a part of it.
     """
-    translated = _translated(architecture, where, custom_objects)
-    translated.pop("compile_config", None)
+    translated = _translated(without_training(architecture), where, custom_objects)
     with keras.saving.custom_object_scope(dict(custom_objects or {})):
         return _built(translated, where, custom_objects, safe_mode)
 

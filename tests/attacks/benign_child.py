@@ -12,6 +12,7 @@ import json
 import re
 import sys
 import warnings
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -21,7 +22,9 @@ from typing import Any
 import tensorflow as tf
 
 import remote_models as rm
+from attacks.attack import Canaries
 from attacks.benign import custom_objects, makers
+from attacks.configurations import PAYLOADS, keras_archive
 from remote_models.formats.safety import check_configuration
 from remote_models.formats.safety._operations import is_denied_operation
 
@@ -71,6 +74,33 @@ def models() -> Iterator[dict[str, Any]]:
 
 def load(path: Path, given: dict[str, Any] | None = None, framework: str = FRAMEWORK) -> Any:
     return rm.load_model(path, custom_objects=given, framework=framework)
+
+
+def uncompiled() -> Iterator[dict[str, Any]]:
+    """Load models without what they were compiled with, which would be refused."""
+    model = KERAS.Sequential([KERAS.layers.Input((4,)), KERAS.layers.Dense(2)])
+    model.compile("sgd", loss=lambda y, p: (y - p) ** 2, metrics=[lambda y, p: y - p])
+    for name in ("code.keras", "code.h5", "code"):
+        rm.save_model(model, FOLDER / name)
+        yield tried(f"compiled with code in {name}", partial(load_uncompiled, FOLDER / name))
+    with zipfile.ZipFile(FOLDER / "code.keras") as archive:
+        weights = archive.read("model.weights.h5")
+    secret = FOLDER / "outside" / "secret"
+    secret.parent.mkdir()
+    secret.write_text("kept")
+    canaries = Canaries(secret=secret, written=secret.with_name("written"))
+    for number, (name, (_, payload)) in enumerate(PAYLOADS.items()):
+        if " loss " in name or " optimizer " in name:
+            path = FOLDER / f"uncompiled {number}.keras"
+            keras_archive(path, payload(canaries, FRAMEWORK), FRAMEWORK, weights)
+            yield tried(f"{name}, left out", partial(load_uncompiled, path))
+            rm.adopt_model(path)
+            yield tried(f"{name}, left out, with manifest", partial(load_uncompiled, path))
+    assert [each.name for each in secret.parent.iterdir()] == ["secret"]
+
+
+def load_uncompiled(path: Path) -> Any:
+    return rm.load_model(path, compile=False, framework=FRAMEWORK)
 
 
 def saved_models() -> Iterator[dict[str, Any]]:
@@ -196,7 +226,7 @@ def operations() -> Iterator[dict[str, Any]]:
 def main() -> None:
     """Try all."""
     warnings.simplefilter("ignore")
-    for family in (models, saved_models, applications, operations):
+    for family in (models, uncompiled, saved_models, applications, operations):
         for found in family():
             print(json.dumps(found), flush=True)
 

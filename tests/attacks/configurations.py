@@ -20,7 +20,15 @@ import numpy as np
 
 from attacks.attack import BOTH, KERAS_OWN, Built, Canaries, Registry
 
-__all__ = ["CONFIGURATIONS", "dense", "input_layer", "keras_archive", "sequential", "weights"]
+__all__ = [
+    "CONFIGURATIONS",
+    "PAYLOADS",
+    "dense",
+    "input_layer",
+    "keras_archive",
+    "sequential",
+    "weights",
+]
 
 CONFIGURATIONS = Registry("configuration")
 
@@ -346,6 +354,13 @@ PAYLOADS: dict[str, tuple[str, Payload]] = {
             input_layer(f), dense(),
             compile_config={"optimizer": "adam", "loss": function("os", "system"),
                             "metrics": None},
+        ),
+    ),
+    "a loss with code": (
+        "the loss of the model holds Python code.*compile=False",
+        lambda c, f: sequential(
+            input_layer(f), dense(),
+            compile_config={"optimizer": "adam", "loss": lambda_3(c), "metrics": None},
         ),
     ),
     "an optimizer of another module": (

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 
 from remote_models.formats.safety import check_configuration
@@ -74,6 +77,40 @@ def test_attributes() -> None:
 def found(configuration: object, *given: str) -> tuple[list[str], list[str]]:
     findings = check_configuration(configuration, given=given, where="m")
     return [str(each) for each in findings.unsafe], [each.name for each in findings.foreign]
+
+
+@pytest.mark.parametrize(
+    ("member", "owner", "may_leave_out"),
+    [
+        ({"compile_config": {"loss": "?"}}, "the loss of the model", True),
+        ({"compile_config": {"metrics": [["?"]]}}, "a metric of the model", True),
+        ({"compile_config": {"loss": {"metrics": "?"}}}, "the loss of the model", True),
+        ({"compile_config": {"x": "?"}}, "compile_config of the model", True),
+        ({"training_config": {"optimizer_config": "?"}}, "the optimizer of the model", True),
+        ({"config": {"name": "m", "f": "?"}}, "layer 'm'", False),
+        (
+            {"config": {"name": "m", "x": {"class_name": "Dense", "config": {"name": "inner"},
+                                           "compile_config": {"loss": "?"}}}},
+            "the loss of layer 'inner'", False,
+        ),
+    ],
+)  # fmt: skip
+def test_what_a_model_was_compiled_with_has_its_own_name(
+    member: dict[str, Any], owner: str, may_leave_out: bool
+) -> None:
+    code = json.dumps({"class_name": "__lambda__", "config": {"code": ""}})
+    text = json.dumps({"class_name": "Sequential", "config": {"name": "m"}} | member)
+    model = json.loads(text.replace('"?"', code))
+    (finding,) = check_configuration(model, given=(), where="m").all
+    assert finding.owner == owner
+    assert ("compile=False" in finding.hint) is may_leave_out
+
+
+def test_a_function_that_is_compiled_with_may_be_given_or_left_out() -> None:
+    function = {"class_name": "function", "module": "mine", "config": "f"}
+    model = {"class_name": "Sequential", "config": {}, "compile_config": {"loss": function}}
+    (finding,) = check_configuration(model, given=(), where="m").foreign
+    assert "custom_objects={'f': …}. load_model leaves it out" in finding.hint
 
 
 def described(module: str | None, name: str, **more: object) -> dict[str, object]:

@@ -6,13 +6,13 @@ import io
 import json
 import tempfile
 import zipfile
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from remote_models.errors import FormatError
-from remote_models.formats._architecture import MAX_ARCHITECTURE_BYTES
+from remote_models.formats._architecture import MAX_ARCHITECTURE_BYTES, without_training
 from remote_models.formats._artifact_index import index_artifact
 from remote_models.formats._file_slice import FileSlice
 from remote_models.formats._format import Format, Recognition
@@ -53,8 +53,10 @@ class ArtifactFindings:
         self.files: list[Finding] = []
         self.foreign: list[Finding] = []
 
-    def add_configuration(self, text: bytes | str, given: Container[str], where: str) -> None:
-        """Check a configuration in JSON.
+    def add_configuration(
+        self, text: bytes | str, given: Container[str], where: str, *, compile: bool = True
+    ) -> None:
+        """Check a configuration in JSON, what the model was compiled with if ``compile``.
 
         Raises:
             FormatError: it is too large or damaged.
@@ -72,6 +74,8 @@ class ArtifactFindings:
                 "the model's configuration is damaged", where=where, found=str(error)[:200],
                 hint="Save or copy it again",
             ) from error  # fmt: skip
+        if not compile and isinstance(document, Mapping):
+            document = without_training(document)
         found = check_configuration(document, given=given, where=where)
         self.unsafe += found.unsafe
         self.files += found.files
@@ -79,7 +83,7 @@ class ArtifactFindings:
 
 
 def check_artifact(
-    what: Recognition, path: Path, *, given: Container[str], where: str
+    what: Recognition, path: Path, *, given: Container[str], where: str, compile: bool = True
 ) -> ArtifactFindings:
     """Look at all of an artifact that a framework is going to make a model of.
 
@@ -88,6 +92,10 @@ def check_artifact(
         path: The file or the directory on this machine.
         given: The names of classes and functions that are the caller's own.
         where: Where it came from, for messages.
+        compile: Whether the framework is going to compile the model as it was. Keras' own
+            loaders drop what the whole model was compiled with otherwise, before they
+            look at it (``_model_from_config`` in keras/src/saving/saving_lib.py,
+            ``load_model`` in that of tf_keras and in its legacy/saved_model/load.py).
 
     Raises:
         FormatError: it is damaged, or claims more than it holds.
@@ -99,7 +107,7 @@ def check_artifact(
     if what.format is Format.SAVED_MODEL:
         found.unsafe += _check_graph(path, where)
     for place, text in _configurations(what, path, where):
-        found.add_configuration(text, given, place)
+        found.add_configuration(text, given, place, compile=compile)
     return found
 
 

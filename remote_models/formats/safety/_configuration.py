@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from remote_models.errors import FormatError
+from remote_models.formats._architecture import TRAINING_MEMBERS
 from remote_models.formats.safety._findings import Finding, shorten
 from remote_models.formats.safety._modules import (
     is_foreign_module,
@@ -23,7 +24,11 @@ from remote_models.formats.safety._modules import (
 )
 from remote_models.formats.safety._tensorflow_names import is_harmless_call
 
-__all__ = ["FILE_ARGUMENTS", "ConfigurationFindings", "check_configuration"]
+__all__ = [
+    "FILE_ARGUMENTS",
+    "ConfigurationFindings",
+    "check_configuration",
+]
 
 _MAX_DEPTH = 400
 """Objects and arrays inside each other; a nested model takes four for each level."""
@@ -43,6 +48,13 @@ FILE_ARGUMENTS = ("vocabulary", "vocabulary_file", "idf_weights")
 _CODE_TYPES = ("function_type", "output_shape_type", "mask_type")
 
 _CODE_HINT = "Keep computations in a class of your own, given in custom_objects="
+
+_PARTS = {"loss": "the loss", "metrics": "a metric", "weighted_metrics": "a metric",
+          "optimizer": "the optimizer", "optimizer_config": "the optimizer"}  # fmt: skip
+
+_MODEL = "the model"
+
+_TRAINING_HINT = "load_model leaves it out with compile=False"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +77,40 @@ class ConfigurationFindings:
         return self.unsafe + self.files + self.foreign
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Owner:
+    """Whose configuration something stands in.
+
+    Attributes:
+        model: The layer or the whole model, in words.
+        part: What of its training it belongs to, in words; empty if to none.
+    """
+
+    model: str = _MODEL
+    part: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.part} of {self.model}" if self.part else self.model
+
+    @property
+    def hint(self) -> str:
+        """How to do without it."""
+        return _TRAINING_HINT if self.part and self.model == _MODEL else ""
+
+    def of(self, described: Mapping[str, Any]) -> _Owner:
+        """Return who owns what stands in the description of an object."""
+        config = described.get("config")
+        name = config.get("name") if isinstance(config, Mapping) else None
+        return self if self.part or not isinstance(name, str) else _Owner(model=f"layer {name!r}")
+
+    def member(self, key: object, *, of_whole: bool) -> _Owner:
+        """Return who owns a member of what is described; ``of_whole``: of the whole model."""
+        if key in TRAINING_MEMBERS and not self.part:
+            return _Owner(model=_MODEL if of_whole else self.model, part=str(key))
+        is_part = self.part in TRAINING_MEMBERS and key in _PARTS
+        return replace(self, part=_PARTS[str(key)]) if is_part else self
+
+
 def check_configuration(
     configuration: object, *, given: Container[str], where: str
 ) -> ConfigurationFindings:
@@ -83,15 +129,20 @@ def check_configuration(
     files: list[Finding] = []
     foreign: list[Finding] = []
     for described, owner in _descriptions(configuration, where):
-        for finding in _check(described, owner, given):
+        for finding in _check(described, str(owner), given):
             kind = foreign if finding.name else files if finding.is_file else unsafe
-            kind.append(finding)
+            kind.append(_with_hint(finding, owner.hint))
     return ConfigurationFindings(unsafe=tuple(unsafe), files=tuple(files), foreign=tuple(foreign))
 
 
-def _descriptions(value: object, where: str) -> Iterator[tuple[Mapping[str, Any], str]]:
+def _with_hint(finding: Finding, hint: str) -> Finding:
+    both = f"{finding.hint}. {hint}" if finding.name else hint
+    return replace(finding, hint=both) if hint else finding
+
+
+def _descriptions(value: object, where: str) -> Iterator[tuple[Mapping[str, Any], _Owner]]:
     """Yield each description of an object, and the layer in whose configuration it stands."""
-    waiting: list[tuple[Any, str, int]] = [(value, "the model", 0)]
+    waiting: list[tuple[Any, _Owner, int]] = [(value, _Owner(), 0)]
     while waiting:
         each, owner, depth = waiting.pop()
         if depth > _MAX_DEPTH:
@@ -102,17 +153,14 @@ def _descriptions(value: object, where: str) -> Iterator[tuple[Mapping[str, Any]
             )
         if isinstance(each, Mapping):
             if isinstance(each.get("class_name"), str):
-                owner = _owner(each, owner)
+                owner = owner.of(each)
                 yield each, owner
-            waiting += [(inner, owner, depth + 1) for inner in each.values()]
+            waiting += [
+                (inner, owner.member(key, of_whole=depth == 0), depth + 1)
+                for key, inner in each.items()
+            ]
         elif isinstance(each, list):
             waiting += [(inner, owner, depth + 1) for inner in each]
-
-
-def _owner(described: Mapping[str, Any], around: str) -> str:
-    config = described.get("config")
-    name = config.get("name") if isinstance(config, Mapping) else None
-    return f"layer {name!r}" if isinstance(name, str) else around
 
 
 def _check(described: Mapping[str, Any], owner: str, given: Container[str]) -> Iterator[Finding]:
