@@ -14,6 +14,7 @@ from itertools import takewhile
 
 from remote_models._api._arguments import URL, StorageOptions
 from remote_models._api._listing import refuse_missing_bucket
+from remote_models._api._neighbours import parse_claim, read_latest
 from remote_models.errors import (
     ArgumentError,
     ConflictError,
@@ -53,7 +54,9 @@ class Leftover:
     """Something that a killed save has left.
 
     Attributes:
-        kind: ``"upload"``: parts that were sent and never became an object;
+        kind: ``"claim"``: the claim of a version in a repository, by a save that never came
+            through, of which no later save takes notice any more;
+            ``"upload"``: parts that were sent and never became an object;
             ``"staging file"``: a temporary file beside its place; ``"file"``: a file of a
             save that was never finished; ``"announcement"``: what a manifest says of such
             saves, or the manifest, if it says nothing else; ``"journal entry"``: what is
@@ -101,8 +104,10 @@ def collect_garbage(
     Nothing is touched that a finished save has left, that is younger than ``older_than``,
     or that is not recognisably a save's. Saves that go on longer than that and did not
     finish an upload lose it, and fail with an error; what they were to replace stays.
-    Resumable uploads of Cloud Storage cannot be listed: those that this machine has
-    written down are found, others end by themselves after a week.
+    The claim of a version stays until a later save into the repository has come through:
+    by then nobody can take its number again. Resumable uploads of Cloud Storage cannot be
+    listed: those that this machine has written down are found, others end by themselves
+    after a week.
 
     Args:
         url: A model, or a folder, prefix or bucket with models.
@@ -145,6 +150,7 @@ class _Sweep:
         if not objects:
             refuse_missing_bucket(self._store, self._location)
         self._sweep_saves(objects)
+        self._sweep_claims(objects)
         with self._skipping("unfinished uploads"):
             self._sweep_uploads()
         self._sweep_staging_files()
@@ -209,6 +215,22 @@ class _Sweep:
         if found.current is None:
             for path in (*files, DIRECTORY_MANIFEST):
                 self._remove_empty_folders(found.folder.join(path))
+
+    def _sweep_claims(self, objects: Mapping[str, ObjectInfo]) -> None:
+        """Remove claims of numbers that ``latest`` has come to, which nobody takes again."""
+        latest: dict[str, int] = {}
+        for path, info in objects.items():
+            claimed = parse_claim(path)
+            if claimed is None or not (self._is_meant(path) and self._is_old(info.modified)):
+                continue
+            root, number = claimed
+            place = replace(self._location, path=path)
+            with self._skipping(str(place)):
+                if root not in latest:
+                    latest[root] = read_latest(self._store, replace(self._location, path=root))
+                if number <= latest[root]:
+                    leftover = self._leftover("claim", place, info.size, info.modified)
+                    self._remove(leftover, partial(self._store.delete, place))
 
     def _sweep_uploads(self) -> None:
         for upload in self._store.uploads(self._location):

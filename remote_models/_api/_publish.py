@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any
 
 from remote_models._api._arguments import Progress
+from remote_models._api._neighbours import refuse_bucket, refuse_repository
 from remote_models._progress_bar import progress_callback
 from remote_models._version import __version__
-from remote_models.errors import ArgumentError
 from remote_models.formats import Format, Recognition
 from remote_models.frameworks import ModelDescription
 from remote_models.manifest import Layout, Manifest
@@ -42,17 +42,15 @@ def publish_files(
     description: ModelDescription | None = None,
 ) -> Manifest:
     """Publish files as one artifact, with a manifest, and return the manifest."""
-    if location.is_bucket and format not in _DIRECTORIES:
-        raise ArgumentError(
-            "names a bucket, but no model in it",
-            where=str(location),
-            hint=f"Give the model a name, as in {location}/model",
-        )
+    refuse_bucket(location)
+    layout = Layout.DIRECTORY if format in _DIRECTORIES else Layout.FILE
+    store = open_store(location, transfer)
+    refuse_repository(store, location, layout, overwrite=overwrite)
     what = Recognition(format=format)
     index, documents = _index(what, location.name, files, description)
     artifact = Artifact(
         format=format,
-        layout=Layout.DIRECTORY if format in _DIRECTORIES else Layout.FILE,
+        layout=layout,
         created=created or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         producer={
             **producer,
@@ -66,7 +64,7 @@ def publish_files(
         documents=documents,
     )
     return publish(
-        open_store(location, transfer),
+        store,
         location,
         artifact,
         overwrite=overwrite,

@@ -49,8 +49,8 @@ _DESCRIPTIONS = {
     "not notice. Also removes what processes that were killed have left behind.",
     "cache verify": "Removes those that are damaged, and then exits with 4. Loading does the "
     "same with the files that it uses.",
-    "gc": "Unfinished uploads, temporary files, files and announcements of saves that never "
-    "came through. Shows kind, size, age and URL of each, and removes nothing without --delete.",
+    "gc": "Unfinished uploads, temporary files, and files, announcements and claims of saves that "
+    "never came through. Shows kind, size, age and URL of each. Removes nothing without --delete.",
     "info": "Reads the manifest and nothing else. Of a model without a manifest it reads as "
     "much as shows what it is.",
     "ls": "Of a model: size, digest and path of each file. Of anything else: size and path "

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
+from remote_models._api._neighbours import ALIASES, LATEST
 from remote_models._fields import shorten, size_field, text_field, time_field
 from remote_models.digest import parse_digest
 from remote_models.errors import (
@@ -21,15 +22,12 @@ from remote_models.errors import (
     ModelNotFoundError,
     StoreUnavailableError,
 )
-from remote_models.repository._layout import ALIASES, paths_of
+from remote_models.repository._layout import paths_of
 from remote_models.repository._small_objects import SmallObjects, parse_document
 from remote_models.repository._version import Version
 from remote_models.storage import Location, Store
 
 __all__ = ["LATEST", "Alias", "Aliases", "check_alias"]
-
-LATEST = "latest"
-"""The alias that every save moves forward, and that nobody sets."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,62}")
 """A letter first, so that no alias is a number. No slash: it is one object in its folder."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from remote_models._api._neighbours import ALIASES, CLAIMS, MAX_NUMBER, number_of
 from remote_models.errors import ArgumentError
 from remote_models.formats import Format
 from remote_models.manifest import DIRECTORY_MANIFEST, FILE_MANIFEST_SUFFIX, Layout
@@ -21,6 +22,7 @@ __all__ = [
     "ALIASES",
     "CLAIMS",
     "DELETING",
+    "SAVED_MODEL",
     "Contents",
     "check_number",
     "layout_of",
@@ -29,15 +31,12 @@ __all__ = [
     "paths_of",
 ]
 
-ALIASES = "aliases"
-CLAIMS = "claims"
 DELETING = "deleting"
+
+SAVED_MODEL = "saved_model.pb"
 
 _FILE_NAMES = {Format.KERAS: "model.keras", Format.H5: "model.h5"}
 """What a model is called that is one file; a SavedModel is the numbered folder itself."""
-
-_MOST = 2**63 - 1
-"""TensorFlow Serving reads a version as int64."""
 
 
 def check_number(number: object) -> int:
@@ -46,7 +45,7 @@ def check_number(number: object) -> int:
     Raises:
         ArgumentError: it is no whole number from 1 to 2^63 - 1.
     """
-    if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= _MOST:
+    if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= MAX_NUMBER:
         raise ArgumentError(
             "not a version", where="version", expected="a whole number from 1 on",
             found=repr(number),
@@ -70,14 +69,6 @@ def layout_of(path: str) -> Layout:
     return Layout.FILE if "/" in path else Layout.DIRECTORY
 
 
-def number_of(name: str) -> int | None:
-    """Return the number that a folder or document is named by, as TensorFlow Serving reads it."""
-    if not (name.isascii() and name.isdigit()) or len(name) > len(str(_MOST)):
-        return None
-    number = int(name)
-    return number if 1 <= number <= _MOST else None
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Contents:
     """What one listing tells of a repository.
@@ -92,6 +83,11 @@ class Contents:
     def read(cls, store: Store, root: Location) -> Self:
         """List a repository; one that is not there is empty."""
         return cls(paths=sorted(store.list(root)))
+
+    @property
+    def holds_model(self) -> bool:
+        """Whether the folder is a model itself, of which the versions would be a part."""
+        return not {DIRECTORY_MANIFEST, SAVED_MODEL}.isdisjoint(self.paths)
 
     @property
     def highest(self) -> int:

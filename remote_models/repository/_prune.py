@@ -19,15 +19,13 @@ from remote_models._fields import array_field, parse_relative_path
 from remote_models.errors import AccessDeniedError, ConflictError, CredentialsError
 from remote_models.manifest import DIRECTORY_MANIFEST, FILE_MANIFEST_SUFFIX
 from remote_models.repository._aliases import LATEST, Alias, Aliases
-from remote_models.repository._layout import CLAIMS, DELETING, Contents
+from remote_models.repository._layout import CLAIMS, DELETING, SAVED_MODEL, Contents
 from remote_models.repository._retention import Retention
 from remote_models.repository._small_objects import SmallObjects, parse_document
 from remote_models.repository._version import Version, read_version, read_versions
 from remote_models.storage import Location, Store
 
 __all__ = ["PruneReport", "lead", "prune_versions"]
-
-_SAVED_MODEL = "saved_model.pb"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -137,7 +135,7 @@ def _order(path: str) -> tuple[int, str]:
     """What makes it a version, then what makes it a SavedModel, then the rest."""
     if path == DIRECTORY_MANIFEST or ("/" not in path and path.endswith(FILE_MANIFEST_SUFFIX)):
         return 0, path
-    return (1 if path == _SAVED_MODEL else 2), path
+    return (1 if path == SAVED_MODEL else 2), path
 
 
 def _folders_of(paths: Iterable[str]) -> Sequence[str]:

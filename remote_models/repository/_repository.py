@@ -92,6 +92,7 @@ class Repository:
 
         Raises:
             FormatError: the model cannot be saved in this format.
+            ModelExistsError: the repository would lie inside a model.
             ArgumentError: an argument makes no sense.
             StorageError: the store refused or failed; the message says what to do.
         """

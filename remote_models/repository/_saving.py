@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Callable
 from itertools import count
 
+from remote_models._api._neighbours import is_in_version, is_there
 from remote_models.errors import (
     AccessDeniedError,
     ConflictError,
@@ -22,7 +23,7 @@ from remote_models.errors import (
     StorageError,
 )
 from remote_models.formats import Format
-from remote_models.manifest import Layout, Manifest
+from remote_models.manifest import DIRECTORY_MANIFEST, Layout, Manifest
 from remote_models.repository._aliases import Alias, Aliases
 from remote_models.repository._layout import CLAIMS, Contents, layout_of, path_of_format
 from remote_models.repository._small_objects import SmallObjects
@@ -45,13 +46,14 @@ def save_version(store: Store, root: Location, format: Format, publish: Publish)
     save that fails where the store failed, or is killed, leaves its number unused.
 
     Raises:
+        ModelExistsError: the repository would lie inside a model.
         RemoteModelsError: what ``publish`` raises; ``latest`` is where it was.
         StorageError: the store refused or failed.
     """
+    number = _highest(store, root)
     claims = SmallObjects(store=store, root=root, folder=CLAIMS)
     claims.make_folder()
     aliases = Aliases(store, root)
-    number = _highest(store, root)
     for attempt in count(1):
         number = _claim(claims, aliases, number + 1)
         path = path_of_format(number, format)
@@ -76,13 +78,25 @@ def save_version(store: Store, root: Location, format: Format, publish: Publish)
 
 
 def _highest(store: Store, root: Location) -> int:
-    """Return the highest number in use, as far as one may look; claims find the rest."""
+    """Return the highest number in use, as far as one may look; claims find the rest.
+
+    Raises:
+        ModelExistsError: a model is here, or a version of another repository around it.
+    """
     try:
-        listed = Contents.read(store, root).highest
+        contents = Contents.read(store, root)
     except CredentialsError:
         raise
     except AccessDeniedError:
-        listed = 0
+        listed, holds_model = 0, is_there(store, root.join(DIRECTORY_MANIFEST))
+    else:
+        listed, holds_model = contents.highest, contents.holds_model
+    if holds_model or is_in_version(store, root):
+        # Who overwrites or prunes that model would delete versions of this repository.
+        raise ModelExistsError(
+            "a model is here, so that no repository can be", where=str(root),
+            hint="Choose a folder of its own for the repository",
+        )  # fmt: skip
     return max(listed, Aliases(store, root).highest())
 
 

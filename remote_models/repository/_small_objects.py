@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from remote_models._api._neighbours import DOCUMENT_SUFFIX
 from remote_models._fields import object_field
 from remote_models._strict_json import canonical_json, parse_json
 from remote_models.errors import (
@@ -21,7 +22,7 @@ __all__ = ["SCHEMA", "SUFFIX", "SmallObjects", "parse_document"]
 SCHEMA = 1
 """The version of the documents that this room writes."""
 
-SUFFIX = ".json"
+SUFFIX = DOCUMENT_SUFFIX
 
 _MOST_BYTES = 64 * 1024
 """A longer document is none of ours, and is refused."""
