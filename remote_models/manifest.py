@@ -12,10 +12,10 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from typing import Any
 
 from remote_models._checksum import DAMAGED, check_checksum, checksum_of
+from remote_models._exports import parse_exports
 from remote_models._fields import (
     RelativePath,
     array_field,
@@ -27,9 +27,9 @@ from remote_models._fields import (
     text_field,
     texts_field,
     time_field,
-    unsafe_path,
 )
 from remote_models._file_entry import FileEntry
+from remote_models._layout import DIRECTORY_MANIFEST, Layout, check_paths, parse_layout
 from remote_models._strict_json import (
     MAX_MANIFEST_BYTES,
     NOT_CANONICAL,
@@ -68,24 +68,11 @@ SCHEMAS = (1, 2)
 """The versions that it reads. From the second on a manifest vouches for itself, and for
 each byte of a file by itself, whether it belongs to a tensor or not."""
 
-DIRECTORY_MANIFEST = "manifest.json"
-"""The manifest's name inside a directory artifact."""
-
 FILE_MANIFEST_SUFFIX = ".manifest.json"
 """What follows the artifact's name in the name of a file artifact's manifest."""
 
 # What a document holds if it names a present artifact besides those that are pending.
 _MEMBERS_OF_CURRENT = frozenset({"format", "layout", "created", "producer", "files"})
-
-
-class Layout(StrEnum):
-    """How an artifact's files lie around its URL."""
-
-    FILE = "file"
-    """One file, or several that share the URL's folder: paths start at that folder."""
-
-    DIRECTORY = "directory"
-    """A folder: the URL is the folder, and paths start inside it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,6 +91,7 @@ class Manifest:
         tensors: Every tensor in the files, where it lies and what vouches for it.
         block_size: Bytes per block of the tensors' digests; 0 without tensors.
         documents: Where the model's configuration lies in the files.
+        exports: The model for other runtimes: words like ``tflite`` to paths in ``files``.
         schema: The version of the manifest format that it is, or will be, written in.
     """
 
@@ -117,6 +105,7 @@ class Manifest:
     tensors: Sequence[StoredTensor] = ()
     block_size: int = 0
     documents: Sequence[StoredDocument] = ()
+    exports: Mapping[str, RelativePath] = field(default_factory=dict)
     schema: int = SCHEMA
     # The document it was read from, unknown members included. No argument, so that
     # dataclasses.replace() cannot carry it over to other values.
@@ -135,6 +124,12 @@ class Manifest:
     def file(self, path: str) -> FileEntry | None:
         """Return the entry of the file at ``path``, or ``None``."""
         return next((entry for entry in self.files if entry.path == path), None)
+
+    @property
+    def own_files(self) -> Sequence[FileEntry]:
+        """The files that the format consists of: all but the exports."""
+        exported = set(self.exports.values())
+        return [entry for entry in self.files if entry.path not in exported]
 
     def with_files(self, files: Iterable[FileEntry]) -> Manifest:
         """Return the same manifest with other file entries."""
@@ -177,6 +172,8 @@ class Manifest:
             document["tensors"] = [tensor.to_json() for tensor in self.tensors]
         if self.documents:
             document["documents"] = [each.to_json() for each in self.documents]
+        if self.exports:
+            document["exports"] = dict(self.exports)
         return document
 
     @classmethod
@@ -196,7 +193,7 @@ class Manifest:
         tensors, block_size = parse_tensors(document)
         manifest = cls(
             format=text_field(document.get("format"), "format"),
-            layout=_layout(document.get("layout")),
+            layout=parse_layout(document.get("layout")),
             created=time_field(document.get("created"), "created"),
             producer=texts_field(document.get("producer"), "producer"),
             files=tuple(
@@ -211,11 +208,12 @@ class Manifest:
                 )
             ),
             documents=parse_documents(document),
+            exports=parse_exports(document),
             tensors=tensors,
             block_size=block_size,
             schema=schema,
         )
-        _check_paths(manifest)
+        check_paths(manifest.layout, manifest.files, manifest.empty_directories)
         check_ranges(
             manifest.tensors,
             manifest.documents,
@@ -363,36 +361,3 @@ def _check_schema(document: Mapping[str, Any]) -> int:
         "unknown manifest", where="schema", expected=" or ".join(map(str, SCHEMAS)),
         found=shorten(schema), hint=hint,
     )  # fmt: skip
-
-
-def _check_paths(manifest: Manifest) -> None:
-    if not manifest.files:
-        raise ManifestError("no file", where="files", expected="at least one")
-    paths = {f"files[{i}].path": entry.path for i, entry in enumerate(manifest.files)}
-    files = set(paths.values())
-    paths |= {f"empty_directories[{i}]": p for i, p in enumerate(manifest.empty_directories)}
-    seen: set[str] = set()
-    for where, path in paths.items():
-        if path in seen:
-            raise unsafe_path(where, "no path twice", path)
-        seen.add(path)
-        if any(parent in files for parent in _parents(path)):
-            raise unsafe_path(where, "no path below a file", path)
-        if manifest.layout is Layout.FILE and "/" in path:
-            raise unsafe_path(where, "a name without '/', beside the URL", path)
-        if manifest.layout is Layout.DIRECTORY and path == DIRECTORY_MANIFEST:
-            raise unsafe_path(where, "another name than the manifest's own", path)
-    if manifest.layout is Layout.FILE and manifest.empty_directories:
-        raise malformed("empty_directories", "none beside a file", manifest.empty_directories)
-
-
-def _parents(path: str) -> Iterator[str]:
-    while "/" in path:
-        path = path.rpartition("/")[0]
-        yield path
-
-
-def _layout(value: object) -> Layout:
-    if value not in [each.value for each in Layout]:
-        raise malformed("layout", "'file' or 'directory'", value)
-    return Layout(value)

@@ -81,7 +81,7 @@ def fetched(remote: RemoteModel, progress: ProgressCallback | None) -> Iterator[
     artifact = None
     try:
         with full_disk_named(folder):
-            remote.download(folder, progress, cache=cache_for(remote.location))
+            remote.download(folder, progress, cache=cache_for(remote.location), exports=False)
             what = remote.recognise(folder)
             artifact = FetchedArtifact(
                 remote.location, what, _named_by_content(folder, remote, what), folder

@@ -9,17 +9,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from remote_models.digest import format_digest
+from remote_models.digest import format_digest, sha256_hex
 from remote_models.errors import IntegrityError, ModelNotFoundError
 from remote_models.manifest import FileEntry, Manifest
 from remote_models.remote_model._damage import name_damage
 from remote_models.remote_model._folder import ArtifactFolder
-from remote_models.storage import Buffer, ProgressCallback, ProgressMeter, read_chunks
+from remote_models.storage import Buffer, Location, ProgressCallback, ProgressMeter, read_chunks
 
 if TYPE_CHECKING:
     from remote_models.cache import Cache
 
-__all__ = ["copy_unverified", "copy_verified", "empty_directory"]
+__all__ = ["copy_unverified", "copy_verified", "empty_directory", "read_verified"]
 
 _CACHE_CHUNK = 1024 * 1024
 
@@ -50,6 +50,32 @@ def copy_verified(
             _copy_through(cache, folder, manifest, entry, target, meter=meter)
     for path in manifest.empty_directories:
         (directory / path).mkdir(parents=True, exist_ok=True)
+
+
+def read_verified(folder: ArtifactFolder, entry: FileEntry) -> bytes:
+    """Return the bytes of a file, which must be those that its entry vouches for.
+
+    Raises:
+        IntegrityError: a byte differs.
+        ModelNotFoundError: it is missing.
+    """
+    try:
+        return _read_version(folder, entry, None)
+    except (IntegrityError, ModelNotFoundError):
+        if entry.version is None:
+            raise
+        return _read_version(folder, entry, entry.version)
+
+
+def _read_version(folder: ArtifactFolder, entry: FileEntry, version: str | None) -> bytes:
+    location = folder.file(entry.path)
+    # Chunks in a list and no buffer of their sum: a stranger's manifest may claim any size.
+    chunks = list(read_chunks(folder.store, location, entry.size, version=version))
+    data = bytes(chunks[0]) if len(chunks) == 1 else b"".join(chunks)
+    digest = sha256_hex(data)
+    if digest != entry.sha256:
+        raise _unexpected(location, entry, digest)
+    return data
 
 
 def _copy_through(
@@ -138,13 +164,19 @@ def _copy_version(
         digest = _write_file(target, count(chunks))
         if digest != entry.sha256:
             damage = name_damage(target, manifest, entry)
-            raise IntegrityError(
-                "the bytes are not those that the manifest vouches for",
-                where=str(location),
-                expected=format_digest(entry.sha256),
-                found=format_digest(digest) + (f", which differs in {damage}" if damage else ""),
-                hint="Restore the file or save the model again",
-            )
+            raise _unexpected(location, entry, digest, damage=damage)
+
+
+def _unexpected(
+    location: Location, entry: FileEntry, digest: str, *, damage: str | None = None
+) -> IntegrityError:
+    return IntegrityError(
+        "the bytes are not those that the manifest vouches for",
+        where=str(location),
+        expected=format_digest(entry.sha256),
+        found=format_digest(digest) + (f", which differs in {damage}" if damage else ""),
+        hint="Restore the file or save the model again",
+    )
 
 
 def copy_unverified(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -10,16 +10,17 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from remote_models.digest import parse_digest
-from remote_models.errors import ManifestError, SignatureError
-from remote_models.formats import Format, Recognition, recognise_directory, recognise_file
+from remote_models.errors import FormatError, ManifestError, SignatureError
+from remote_models.formats import Format, Recognition
 from remote_models.manifest import Layout, Manifest, StoredManifest
 from remote_models.remote_model._candidates import choose_candidate
 from remote_models.remote_model._copy import copy_unverified
 from remote_models.remote_model._discovery import find_files
-from remote_models.remote_model._download import copy_whole
+from remote_models.remote_model._download import copy_whole, read_export
 from remote_models.remote_model._folder import ArtifactFolder
 from remote_models.remote_model._source import ManifestSource
-from remote_models.remote_model._verify import VerifyReport, verify_files
+from remote_models.remote_model._unindexed import Opener, documents_now, index_now, recognise_now
+from remote_models.remote_model._verify import VerifyReport, verify_candidates
 from remote_models.storage import (
     Location,
     ObjectInfo,
@@ -32,7 +33,7 @@ from remote_models.storage import (
 
 if TYPE_CHECKING:
     from remote_models.cache import Cache
-    from remote_models.formats.indexing import Index, Signature
+    from remote_models.formats.indexing import Signature
     from remote_models.remote_model._weights import Weights
     from remote_models.signing import PublicKey
 
@@ -160,6 +161,11 @@ class RemoteModel:
         return self.manifest.metadata if self.manifest else {}
 
     @property
+    def exports(self) -> Mapping[str, str]:
+        """The model for other runtimes: words like ``tflite`` to relative paths."""
+        return self.manifest.exports if self.manifest else {}
+
+    @property
     def total_size(self) -> int:
         """The bytes of all files together."""
         return sum(self.files.values())
@@ -185,14 +191,9 @@ class RemoteModel:
 
         self._refuse_parts_of_files()
         return open_weights(
-            self,
-            self._folder,
-            self.files,
-            self.manifest,
-            self._index_now,
-            etags=self._etags,
-            verify=self._verify,
-        )
+            self, self._folder, self.files, self.manifest, lambda: index_now(*self._as_it_is),
+            etags=self._etags, verify=self._verify,
+        )  # fmt: skip
 
     @cached_property
     def architecture(self) -> dict[str, Any] | None:
@@ -209,7 +210,11 @@ class RemoteModel:
         from remote_models.remote_model._architecture import read_architecture
 
         self._refuse_parts_of_files()
-        return read_architecture(self._folder, self.manifest, self._documents_now)
+        return read_architecture(
+            self._folder,
+            self.manifest,
+            lambda: documents_now(self._folder, self.files, self._open_file),
+        )
 
     @cached_property
     def signatures(self) -> Mapping[str, Signature]:
@@ -252,18 +257,9 @@ class RemoteModel:
             UnrecognizedFormatError: it is no model; the message says what it is.
             UnsafeFormatError: it is a pickle.
         """
-
-        def open_file(path: str) -> IO[bytes]:
-            return self._open_file(path) if copy is None else (copy / path).open("rb")
-
-        where = str(self.location)
-        if self.layout is Layout.DIRECTORY:
-            return recognise_directory(tuple(self.files), open_file, where=where)
-        name = self.location.name
-        if name not in self.files and f"{name}.index" in self.files:
-            return Recognition(format=Format.CHECKPOINT, generation=2)
-        with open_file(name) as file:
-            return recognise_file(file, where=where)
+        if copy is not None:
+            return recognise_now(self._folder, self.files, lambda path: (copy / path).open("rb"))
+        return recognise_now(*self._as_it_is)
 
     def download(
         self,
@@ -271,6 +267,7 @@ class RemoteModel:
         progress: ProgressCallback | None = None,
         *,
         cache: Cache | None = None,
+        exports: bool = True,
     ) -> list[str]:
         """Copy every file into ``directory``, which must be empty, and return their paths.
 
@@ -284,6 +281,8 @@ class RemoteModel:
             cache: Where files may come from instead, and are kept. It is left out where
                 no manifest vouches for the bytes, and while a save is under way: then
                 only the store can tell which of the candidates is there.
+            exports: Whether files are copied, too, that only other runtimes read.
+            exports: Whether files are copied, too, that only other runtimes read.
 
         Raises:
             IntegrityError: a byte differs from what the manifest vouches for.
@@ -292,10 +291,36 @@ class RemoteModel:
         if self._stored is None:
             return copy_unverified(self._folder, self.files, self._etags, directory, progress)
         manifest = copy_whole(
-            self._folder, self._stored, directory, progress, reread=self._reread, cache=cache
-        )
+            self._folder, self._stored, directory, progress,
+            reread=self._reread, cache=cache, exports=exports,
+        )  # fmt: skip
         self._settle(manifest)
-        return list(self.files)
+        return [entry.path for entry in (manifest.files if exports else manifest.own_files)]
+
+    def read_export(self, kind: str) -> bytes:
+        """Return the bytes of an export, as the manifest vouches for them.
+
+        When the artifact is replaced meanwhile, it is the old one, the new one or an error.
+
+        Args:
+            kind: ``"tflite"`` or ``"onnx"``.
+
+        Raises:
+            FormatError: the artifact has no such export.
+            IntegrityError: a byte differs from what the manifest vouches for.
+            IncompleteModelError: only an unfinished save is here.
+        """
+        data = None
+        if self._stored is not None:
+            manifest, data = read_export(self._folder, self._stored, kind, reread=self._reread)
+            self._settle(manifest)
+        if data is None:
+            raise FormatError(
+                f"the model has no {kind} export", where=str(self.location),
+                found=", ".join(self.exports) or "no export",
+                hint=f"Save it again with exports=({kind!r},)",
+            )  # fmt: skip
+        return data
 
     def verify(self, progress: ProgressCallback | None = None) -> VerifyReport:
         """Read every byte and compare it with the manifest; report all that differs.
@@ -309,13 +334,8 @@ class RemoteModel:
                 where=str(self.location),
                 hint="Adopt the model to get one: adopt_model(url), or remote-models adopt URL",
             )
-        reports: list[VerifyReport] = []
-        for manifest in self._stored.candidates:
-            report = verify_files(self._folder, manifest, None if reports else progress)
-            reports.append(report if self._is_stored else replace(report, manifest_digest=None))
-            if report.ok:
-                return reports[-1]
-        return reports[0]
+        report = verify_candidates(self._folder, self._stored.candidates, progress)
+        return report if self._is_stored else replace(report, manifest_digest=None)
 
     def close(self) -> None:
         """Forget the weights; files that were mapped into memory are let go."""
@@ -344,33 +364,13 @@ class RemoteModel:
 
     def _open_file(self, path: str) -> IO[bytes]:
         return open_reader(
-            self._folder.store,
-            self.file_location(path),
-            self.files[path],
+            self._folder.store, self.file_location(path), self.files[path],
             etag=self._etags.get(path),
-        )
+        )  # fmt: skip
 
-    def _index_now(self) -> Index:
-        from remote_models.formats.indexing import index_artifact
-
-        return index_artifact(
-            self.recognise(),
-            self.files,
-            self._open_file,
-            name=self.location.name,
-            where=str(self.location),
-        )
-
-    def _documents_now(self) -> Sequence[Any]:
-        from remote_models.formats.indexing import find_documents
-
-        return find_documents(
-            self.recognise().format,
-            self.files,
-            self._open_file,
-            name=self.location.name,
-            where=str(self.location),
-        )
+    @property
+    def _as_it_is(self) -> tuple[ArtifactFolder, Mapping[str, int], Opener]:
+        return self._folder, self.files, self._open_file
 
     def _settle(self, manifest: Manifest) -> None:
         """Describe from now on what was read, which may be newer than what was opened."""

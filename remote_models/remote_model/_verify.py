@@ -13,7 +13,7 @@ from remote_models.remote_model._discovery import BESIDE_FILES
 from remote_models.remote_model._folder import ArtifactFolder
 from remote_models.storage import ProgressCallback, ProgressMeter, read_chunks
 
-__all__ = ["FileMismatch", "VerifyReport", "verify_files"]
+__all__ = ["FileMismatch", "VerifyReport", "verify_candidates"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,7 +61,23 @@ class VerifyReport:
         return not (self.missing or self.mismatched or self.unexpected)
 
 
-def verify_files(
+def verify_candidates(
+    folder: ArtifactFolder, candidates: Sequence[Manifest], progress: ProgressCallback | None
+) -> VerifyReport:
+    """Compare an artifact with the first manifest that it agrees with, or the first of all.
+
+    Raises:
+        StorageError: the store refused or failed.
+    """
+    reports: list[VerifyReport] = []
+    for manifest in candidates:
+        reports.append(_verify_files(folder, manifest, None if reports else progress))
+        if reports[-1].ok:
+            return reports[-1]
+    return reports[0]
+
+
+def _verify_files(
     folder: ArtifactFolder, manifest: Manifest, progress: ProgressCallback | None
 ) -> VerifyReport:
     """Read every byte of an artifact and report what differs from ``manifest``.

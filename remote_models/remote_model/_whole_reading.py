@@ -93,7 +93,7 @@ class WholeReading:
 
     def __enter__(self) -> Self:
         shared = self._rests.stretches
-        others = [entry for entry in self._manifest.files if entry.path not in shared]
+        others = [entry for entry in self._manifest.own_files if entry.path not in shared]
         if self._is_whole and others:
             self._others.append(self._thread.submit(self._check_files, others))
         return self

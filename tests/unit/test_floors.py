@@ -19,14 +19,14 @@ PACKAGE = "remote_models"
 
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({
-        "_cache_settings", "_checksum", "_fields", "_file_entry", "_file_lock", "_private_folder",
-        "_size", "_strict_json", "_tensor_table", "_version",
+        "_cache_settings", "_checksum", "_exports", "_fields", "_file_entry", "_file_lock",
+        "_layout", "_private_folder", "_size", "_strict_json", "_tensor_table", "_version",
         "digest", "documents", "errors", "manifest", "signing", "tensor_hashing", "tensors",
     }),
     frozenset({"cache", "storage"}),
     frozenset({"formats"}),
     frozenset({"adoption", "publishing", "remote_model"}),
-    frozenset({"frameworks"}),
+    frozenset({"frameworks", "runtimes"}),
     frozenset({"__init__", "_api", "_progress_bar", "repository"}),
     frozenset({"__main__", "callbacks", "cli", "serving", "testing"}),
 )  # fmt: skip
@@ -35,8 +35,10 @@ FLOORS: tuple[frozenset[str], ...] = (
 NEIGHBOURS: Mapping[str, frozenset[str]] = {
     "_cache_settings": frozenset({"_size"}),
     "_checksum": frozenset({"_fields", "_strict_json", "digest", "errors"}),
+    "_exports": frozenset({"_fields"}),
     "_fields": frozenset({"errors"}),
     "_file_entry": frozenset({"_fields", "digest"}),
+    "_layout": frozenset({"_fields", "_file_entry", "errors"}),
     "_size": frozenset({"errors"}),
     "_strict_json": frozenset({"_fields", "errors"}),
     "_tensor_table": frozenset({"_fields", "_file_entry", "documents", "errors", "tensors"}),
@@ -45,8 +47,10 @@ NEIGHBOURS: Mapping[str, frozenset[str]] = {
     "manifest": frozenset(
         {
             "_checksum",
+            "_exports",
             "_fields",
             "_file_entry",
+            "_layout",
             "_strict_json",
             "_tensor_table",
             "digest",
@@ -71,6 +75,10 @@ ONLY_HERE: Mapping[str, frozenset[str]] = {
     "keras": frozenset({"frameworks", "callbacks", "serving"}),
     "tensorflow": frozenset({"frameworks", "callbacks", "serving"}),
     "tf_keras": frozenset({"frameworks", "callbacks", "serving"}),
+    "ai_edge_litert": frozenset({"runtimes"}),
+    "onnxruntime": frozenset({"runtimes"}),
+    "onnx": frozenset({"frameworks"}),
+    "tf2onnx": frozenset({"frameworks"}),
     "h5py": frozenset({"formats", "frameworks._h5_optimizer"}),
     "zipfile": frozenset({"formats", "_api._export"}),
     "botocore": frozenset({"storage._s3", "storage._s3_uploads", "testing"}),
