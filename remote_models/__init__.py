@@ -41,6 +41,7 @@ from remote_models.storage import (
 
 if TYPE_CHECKING:
     from remote_models._api._export import export_weights
+    from remote_models._api._runtimes import load_runtime
     from remote_models.remote_model import RemoteTensor, Weights
 else:
 
@@ -50,6 +51,10 @@ else:
             from remote_models._api._export import export_weights
 
             return export_weights
+        if name == "load_runtime":
+            from remote_models._api._runtimes import load_runtime
+
+            return load_runtime
         if name in ("RemoteTensor", "Weights"):
             from remote_models import remote_model
 
@@ -87,6 +92,7 @@ __all__ = [
     "list_models",
     "load_architecture",
     "load_model",
+    "load_runtime",
     "load_weights",
     "open_model",
     "pull_model",

@@ -116,7 +116,7 @@ def test_every_public_name_is_exported(name: str) -> None:
         assert defined(source_of(name)) <= set(module.__all__)
 
 
-LAZY = {"RemoteTensor", "Weights", "export_weights"}
+LAZY = {"RemoteTensor", "Weights", "export_weights", "load_runtime"}
 """What needs NumPy, and is imported when it is asked for."""
 
 
