@@ -6,6 +6,7 @@ import traceback
 
 from remote_models.cli._exit_codes import FAILED, INTEGRITY, NOT_FOUND, USAGE
 from remote_models.cli._output import print_errors, print_json
+from remote_models.cli._wording import as_options
 from remote_models.errors import (
     ArgumentError,
     IntegrityError,
@@ -15,18 +16,6 @@ from remote_models.errors import (
 )
 
 __all__ = ["report_failure"]
-
-
-_REPLACE = "Pass overwrite=True"
-
-_REPLACE_BY_VERB = {"adopt": "Pass --overwrite", "push": "Leave out --no-overwrite"}
-
-_FLAGS = {
-    "verify=False": "--unverified",
-    "password=": "--password-file",
-    "storage_options={'key': …, 'secret': …}": "-o key=… -o secret=…",
-    "storage_options={'token': …}": "-o token=…",
-}
 
 
 def report_failure(error: Exception, verb: str, *, debug: bool, as_json: bool) -> int:
@@ -43,21 +32,13 @@ def report_failure(error: Exception, verb: str, *, debug: bool, as_json: bool) -
 def _explain(error: Exception, verb: str) -> tuple[str, str | None]:
     """Return what happened and what to do about it, one line each."""
     if isinstance(error, RemoteModelsError):
-        return _one_line(error.summary), error.hint and _as_flags(_one_line(error.hint), verb)
+        return _one_line(error.summary), error.hint and as_options(_one_line(error.hint), verb)
     if isinstance(error, OSError) and error.strerror:  # of a path on this machine
         text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
         return _one_line(text), None
     first = str(error).strip().splitlines()
     summary = f"{type(error).__name__}: {first[0] if first else 'no message'}"
     return summary, "Run it again with --debug and report what it prints"
-
-
-def _as_flags(hint: str, verb: str) -> str:
-    """Say a hint for callers of Python in the words of the command line."""
-    hint = hint.replace(_REPLACE, _REPLACE_BY_VERB.get(verb, _REPLACE))
-    for call, flag in _FLAGS.items():
-        hint = hint.replace(call, flag)
-    return hint
 
 
 def _one_line(text: str) -> str:

@@ -61,7 +61,8 @@ _DESCRIPTIONS = {
     "promote": "From then on the alias leads to this version, wherever it led before, and no "
     "prune deletes it.",
     "prune": "A version that any rule keeps is kept, and so are the newest and those that an "
-    "alias leads to. One that was begun to be deleted by a prune that was killed is finished.",
+    "alias leads to. The others are deleted at once: --dry-run says first which. One that was "
+    "begun to be deleted by a prune that was killed is finished.",
     "verify": "Reads every file and names those that are missing, changed or foreign. "
     "Exits with 4 if there is one.",
     "pull": "Copies the files and the manifest, and checks each byte on the way. DIR "
@@ -209,12 +210,12 @@ def _add_prune(verbs: _Verbs[argparse.ArgumentParser]) -> None:
 
 
 def _add_gc(verbs: _Verbs[argparse.ArgumentParser]) -> None:
-    verb = _verb(verbs, "gc", gc, "find what killed saves have left, and remove it")
+    verb = _verb(verbs, "gc", gc, "find what killed saves have left; with --delete, remove it")
     verb.add_argument("url", metavar="URL", help="a model, or a folder, prefix or bucket")
     verb.add_argument(
         "--older-than", default="24h", metavar="AGE", help="as in 90m, 24h or 7d; by default 24h"
     )
-    verb.add_argument("--delete", action="store_true", help="remove it")
+    verb.add_argument("--delete", action="store_true", help="remove it, and do not only show it")
 
 
 def _add_cache(verbs: _Verbs[argparse.ArgumentParser]) -> None:

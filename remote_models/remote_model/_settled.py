@@ -74,7 +74,7 @@ def _failure(
         return IncompleteModelError(
             "a save was cut short here, or is still under way",
             where=str(folder),
-            hint="Wait for it, or save the model again with overwrite=True",
+            hint="Wait for it, or save the model again",
         )
     if isinstance(failure, ModelNotFoundError):
         return IntegrityError(
