@@ -14,6 +14,7 @@ from remote_models._api import (
     UnverifiedModelWarning,
     adopt_model,
     collect_garbage,
+    diff_models,
     list_models,
     load_architecture,
     load_model,
@@ -30,7 +31,15 @@ from remote_models._api import (
 from remote_models._version import __version__
 from remote_models.frameworks import InferenceOnlyWarning
 from remote_models.manifest import FileEntry, Manifest
-from remote_models.remote_model import FileMismatch, RemoteModel, VerifyReport
+from remote_models.remote_model import (
+    Change,
+    FileMismatch,
+    ModelDiff,
+    RemoteModel,
+    TensorDiff,
+    TensorForm,
+    VerifyReport,
+)
 from remote_models.repository import PruneReport, Repository, Version
 from remote_models.storage import (
     RetryPolicy,
@@ -66,18 +75,22 @@ else:
 
 
 __all__ = [
+    "Change",
     "FileEntry",
     "FileMismatch",
     "GarbageReport",
     "InferenceOnlyWarning",
     "Leftover",
     "Manifest",
+    "ModelDiff",
     "ModelListing",
     "PruneReport",
     "RemoteModel",
     "RemoteTensor",
     "Repository",
     "RetryPolicy",
+    "TensorDiff",
+    "TensorForm",
     "TransferProgress",
     "TransferSettings",
     "UnconditionalStoreWarning",
@@ -88,6 +101,7 @@ __all__ = [
     "__version__",
     "adopt_model",
     "collect_garbage",
+    "diff_models",
     "export_weights",
     "list_models",
     "load_architecture",

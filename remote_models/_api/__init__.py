@@ -3,6 +3,7 @@
 from remote_models._api._adopt import adopt_model
 from remote_models._api._architectures import load_architecture, save_architecture
 from remote_models._api._artifacts import open_model, pull_model, push_model, verify_model
+from remote_models._api._diff import diff_models
 from remote_models._api._fetch import UnverifiedModelWarning
 from remote_models._api._gc import GarbageReport, Leftover, collect_garbage
 from remote_models._api._listing import ModelListing, list_models
@@ -17,6 +18,7 @@ __all__ = [
     "UnverifiedModelWarning",
     "adopt_model",
     "collect_garbage",
+    "diff_models",
     "list_models",
     "load_architecture",
     "load_model",

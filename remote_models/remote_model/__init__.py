@@ -11,6 +11,7 @@ from remote_models.remote_model._discovery import (
 )
 from remote_models.remote_model._folder import ArtifactFolder
 from remote_models.remote_model._model import RemoteModel
+from remote_models.remote_model._model_diff import Change, ModelDiff, TensorDiff, TensorForm
 from remote_models.remote_model._signed import refuse_links, signature_location
 from remote_models.remote_model._verify import FileMismatch, VerifyReport
 from remote_models.remote_model._whole_reading import WholeReading
@@ -20,9 +21,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArtifactFolder",
+    "Change",
     "FileMismatch",
+    "ModelDiff",
     "RemoteModel",
     "RemoteTensor",
+    "TensorDiff",
+    "TensorForm",
     "TensorSelector",
     "VerifyReport",
     "Weights",

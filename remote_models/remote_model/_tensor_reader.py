@@ -125,7 +125,7 @@ class TensorReader:
                 yield index, self._assemble(entry, ())
         pending = {index: len(entry.pieces) for index, entry in enumerate(entries)}
         arrived: dict[int, list[tuple[Piece, Bytes]]] = {}
-        for number, data in self._read_parts(parts):
+        for number, data in self.read_parts(parts):
             owner = owners[number]
             arrived.setdefault(owner, []).append((parts[number].piece, data))
             pending[owner] -= 1
@@ -144,7 +144,7 @@ class TensorReader:
             for entry in entries
             for piece in entry.pieces
         ]
-        for _number, _data in self._read_parts(parts):
+        for _number, _data in self.read_parts(parts):
             pass
 
     def _read_whole(self, entry: StoredTensor) -> NDArray[Any]:
@@ -156,7 +156,7 @@ class TensorReader:
         dtype = self.numpy_dtype(entry)
         table = np.zeros((len(rows.unique), *entry.shape[1:]), dtype)
         parts = [part for piece in entry.pieces for part in self._row_parts(entry, piece, rows)]
-        for number, data in self._read_parts(parts):
+        for number, data in self.read_parts(parts):
             _fill(table, rows, parts[number], data)
         return rows.apply(table)
 
@@ -174,8 +174,13 @@ class TensorReader:
             start, stop = int(first[low]) * unit, (int(last[high]) + 1) * unit
             yield Part(entry=entry, piece=piece, start=start, stop=min(stop, piece.nbytes))
 
-    def _read_parts(self, parts: Sequence[Part]) -> Iterator[tuple[int, Bytes]]:
-        """Yield the verified bytes of each part, as each arrives."""
+    def read_parts(self, parts: Sequence[Part]) -> Iterator[tuple[int, Bytes]]:
+        """Yield the number and the verified bytes of each part, as each arrives.
+
+        Raises:
+            IntegrityError: the bytes fail verification, or nothing vouches for them.
+            StorageError: the store refused or failed.
+        """
         self._refuse_unverifiable(parts)
         left = dict.fromkeys(range(len(parts)))
         failures: list[IntegrityError | ModelNotFoundError] = []

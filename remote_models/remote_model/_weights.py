@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from remote_models.manifest import Manifest
     from remote_models.remote_model._folder import ArtifactFolder
 
-__all__ = ["RemoteTensor", "TensorSelector", "Weights", "open_weights", "vouched_weights"]
+__all__ = [
+    "RemoteTensor",
+    "TensorSelector",
+    "Weights",
+    "open_weights",
+    "stored_tensors",
+    "vouched_weights",
+]
 
 TensorSelector = str | Iterable[str] | Callable[["RemoteTensor"], bool] | None
 """Which tensors: a name or a prefix, several, a predicate, or all of them (``None``)."""
@@ -312,6 +319,12 @@ def vouched_weights(
         companion=companion,
     )
     return Weights(manifest.tensors, reader)
+
+
+def stored_tensors(weights: Weights) -> tuple[Mapping[str, StoredTensor], TensorReader]:
+    """Return where each tensor lies, by its name, and what reads it."""
+    entries = {name: tensor._entry for name, tensor in weights.items()}  # noqa: SLF001
+    return entries, weights._reader  # noqa: SLF001 - as in its own class
 
 
 def _weights_of(owner: Any) -> Weights:
