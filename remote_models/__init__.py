@@ -11,9 +11,13 @@ from remote_models._api import (
     GarbageReport,
     Leftover,
     ModelListing,
+    ModelResult,
     UnverifiedModelWarning,
     adopt_model,
+    adopt_models,
     collect_garbage,
+    copy_model,
+    copy_models,
     diff_models,
     list_models,
     load_architecture,
@@ -27,6 +31,7 @@ from remote_models._api import (
     save_weights,
     sign_model,
     verify_model,
+    verify_models,
 )
 from remote_models._version import __version__
 from remote_models.frameworks import InferenceOnlyWarning
@@ -40,7 +45,7 @@ from remote_models.remote_model import (
     TensorForm,
     VerifyReport,
 )
-from remote_models.repository import PruneReport, Repository, Version
+from remote_models.repository import PruneReport, Repository, Version, prune_repositories
 from remote_models.storage import (
     RetryPolicy,
     TransferProgress,
@@ -84,6 +89,7 @@ __all__ = [
     "Manifest",
     "ModelDiff",
     "ModelListing",
+    "ModelResult",
     "PruneReport",
     "RemoteModel",
     "RemoteTensor",
@@ -100,7 +106,10 @@ __all__ = [
     "Weights",
     "__version__",
     "adopt_model",
+    "adopt_models",
     "collect_garbage",
+    "copy_model",
+    "copy_models",
     "diff_models",
     "export_weights",
     "list_models",
@@ -109,6 +118,7 @@ __all__ = [
     "load_runtime",
     "load_weights",
     "open_model",
+    "prune_repositories",
     "pull_model",
     "push_model",
     "save_architecture",
@@ -116,4 +126,5 @@ __all__ = [
     "save_weights",
     "sign_model",
     "verify_model",
+    "verify_models",
 ]

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from remote_models.documents import StoredDocument
     from remote_models.formats.indexing import Index
 
-__all__ = ["adopt", "producer_of"]
+__all__ = ["adopt", "lost_directories", "producer_of"]
 
 _KERAS_3 = 3
 
@@ -104,7 +104,7 @@ def adopt(
         producer={**producer_of(what), **producer},
         metadata=metadata,
         files=tuple(files),
-        empty_directories=_empty_directories(what, sizes),
+        empty_directories=lost_directories(what, sizes),
         tensors=hashers.tensors(),
         block_size=hashers.block_size,
         documents=tuple(documents),
@@ -113,7 +113,7 @@ def adopt(
     return manifest, [skipped.key for skipped in index.skipped]
 
 
-def _empty_directories(what: Recognition, paths: Iterable[str]) -> Sequence[RelativePath]:
+def lost_directories(what: Recognition, paths: Iterable[str]) -> Sequence[RelativePath]:
     """Return the folder that TensorFlow always writes and a store of objects cannot hold."""
     if what.format is not Format.SAVED_MODEL or any(path.startswith("assets/") for path in paths):
         return ()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from remote_models._api._arguments import URL, Progress, StorageOptions, local_path
 from remote_models._api._caching import cache_for
@@ -34,7 +36,9 @@ from remote_models.remote_model import (
 from remote_models.signing import FILE_SIGNATURE_SUFFIX, MAX_SIGNATURE_BYTES, PublicKey
 from remote_models.storage import Location, TransferSettings, open_store, read_all
 
-__all__ = ["open_model", "pull_model", "push_model", "verify_model"]
+__all__ = ["open_model", "pull_model", "push_model", "renamed", "verify_model"]
+
+_T = TypeVar("_T")
 
 
 def open_model(
@@ -264,7 +268,7 @@ def push_model(
         return publish_files(
             location,
             what.format,
-            local_files(_renamed(files_of(folder), source, location)),
+            local_files(renamed(files_of(folder), source, location)),
             producer=manifest.producer if manifest else producer_of(what),
             created=manifest.created if manifest else None,
             overwrite=overwrite,
@@ -293,10 +297,14 @@ def _open_local(path: Path) -> RemoteModel:
     return RemoteModel.open(open_store(location), location)
 
 
-def _renamed(files: dict[str, Path], source: RemoteModel, target: Location) -> dict[str, Path]:
-    """Give the files of a file artifact the name that the URL asks for."""
+def renamed(files: Mapping[str, _T], source: RemoteModel, target: Location) -> dict[str, _T]:
+    """Give the files of a file artifact the name that the URL asks for.
+
+    Raises:
+        FormatError: there are several, which name each other.
+    """
     if source.layout is Layout.DIRECTORY or target.name == source.location.name:
-        return files
+        return dict(files)
     if len(files) > 1:
         raise FormatError(
             "files that refer to each other by name cannot be renamed",

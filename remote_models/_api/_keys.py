@@ -9,7 +9,7 @@ from pathlib import Path
 from remote_models.errors import ArgumentError
 from remote_models.signing import PrivateKey, PublicKey
 
-__all__ = ["Key", "read_private_key", "read_public_key"]
+__all__ = ["Key", "read_private_key", "read_public_key", "read_public_pem"]
 
 Key = str | os.PathLike[str] | bytes
 """The path of a PEM file, or what such a file holds."""
@@ -33,6 +33,19 @@ def read_public_key(key: Key | None) -> PublicKey | None:
         return None
     data, where = _read(key, "public_key")
     return PublicKey.from_pem(data, where=where)
+
+
+def read_public_pem(key: Key | None) -> bytes | None:
+    """Return the content of the key to verify with, which needs no file elsewhere.
+
+    Raises:
+        ArgumentError: as :func:`read_public_key`, like all errors.
+    """
+    if key is None:
+        return None
+    data, where = _read(key, "public_key")
+    PublicKey.from_pem(data, where=where)
+    return data
 
 
 def read_private_key(key: Key, password: str | bytes | None) -> PrivateKey:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from remote_models.documents import StoredDocument
     from remote_models.formats.indexing import Index
 
-__all__ = ["publish_files"]
+__all__ = ["publish_artifact", "publish_files"]
 
 
 _DIRECTORIES = {Format.SAVED_MODEL, Format.KERAS_DIRECTORY}
@@ -63,6 +63,27 @@ def publish_files(
         tensors=index.tensors,
         documents=documents,
     )
+    return publish(
+        store,
+        location,
+        artifact,
+        overwrite=overwrite,
+        progress=progress_callback(progress),
+    )
+
+
+def publish_artifact(
+    location: Location,
+    artifact: Artifact,
+    *,
+    overwrite: bool,
+    progress: Progress,
+    transfer: TransferSettings | None,
+) -> Manifest:
+    """Publish what is described already, and return the manifest."""
+    refuse_bucket(location)
+    store = open_store(location, transfer)
+    refuse_repository(store, location, artifact.layout, overwrite=overwrite)
     return publish(
         store,
         location,

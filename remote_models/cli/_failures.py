@@ -15,7 +15,7 @@ from remote_models.errors import (
     TensorNotFoundError,
 )
 
-__all__ = ["report_failure"]
+__all__ = ["exit_code_of", "report_failure"]
 
 
 def report_failure(error: Exception, verb: str, *, debug: bool, as_json: bool) -> int:
@@ -26,7 +26,7 @@ def report_failure(error: Exception, verb: str, *, debug: bool, as_json: bool) -
     if as_json:
         print_json({"error": type(error).__name__, "message": summary, "hint": hint})
     print_errors([f"error: {summary}", *([f"hint: {hint}"] if hint else [])])
-    return _exit_code(error)
+    return exit_code_of(error)
 
 
 def _explain(error: Exception, verb: str) -> tuple[str, str | None]:
@@ -45,7 +45,8 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _exit_code(error: Exception) -> int:
+def exit_code_of(error: Exception) -> int:
+    """Return the exit code that an error stands for."""
     if isinstance(error, ModelNotFoundError | TensorNotFoundError):
         return NOT_FOUND
     if isinstance(error, IntegrityError):

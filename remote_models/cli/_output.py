@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 from remote_models._progress_bar import CLEAR_LINE, is_terminal
+from remote_models.manifest import Manifest
 
-__all__ = ["counted", "print_errors", "print_json", "print_line"]
+__all__ = [
+    "counted",
+    "document_of_manifest",
+    "print_errors",
+    "print_json",
+    "print_line",
+    "warnings_as_notes",
+]
 
 
 def print_json(document: Any) -> None:
@@ -32,6 +42,21 @@ def print_errors(lines: Iterable[str]) -> None:
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun, as in ``1 file`` and ``2 files``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+@contextmanager
+def warnings_as_notes(*, quiet: bool) -> Iterator[None]:
+    """Print what is warned of in a block as notes, when it ends well."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    if not quiet:
+        print_errors(f"note: {each.message}" for each in caught)
+
+
+def document_of_manifest(manifest: Manifest) -> dict[str, Any]:
+    """Return a manifest with its digest, for programs."""
+    return manifest.to_json() | {"manifest_digest": manifest.digest}
 
 
 def _harmless(text: str, stream: TextIO | None) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from remote_models._version import __version__
 from remote_models.cli._cache import cache_dir, cache_ls, cache_prune, cache_verify
-from remote_models.cli._copies import pull, push, verify
+from remote_models.cli._copies import copy, pull, push, verify
+from remote_models.cli._diff import diff
 from remote_models.cli._gc import gc
 from remote_models.cli._inspect import info, ls
 from remote_models.cli._signing import sign
@@ -49,6 +50,12 @@ _DESCRIPTIONS = {
     "not notice. Also removes what processes that were killed have left behind.",
     "cache verify": "Removes those that are damaged, and then exits with 4. Loading does the "
     "same with the files that it uses.",
+    "copy": "Copies from store to store, past this machine's disk, and checks each byte before "
+    "the copy appears. The manifest of the copy says what that of the source says. With "
+    "--recursive, all models below URL come to the same paths below TARGET.",
+    "diff": "Shows each tensor that is changed (~), added (+) or removed (-), and by how much it "
+    "is changed. Blocks that have the same digest in both manifests are not read. Exits with 0 "
+    "whether they differ or not: --json tells.",
     "gc": "Unfinished uploads, temporary files, and files, announcements and claims of saves that "
     "never came through. Shows kind, size, age and URL of each. Removes nothing without --delete.",
     "info": "Reads the manifest and nothing else. Of a model without a manifest it reads as "
@@ -94,6 +101,8 @@ def make_parser() -> argparse.ArgumentParser:
     _add_sign(verbs)
     _add_pull(verbs)
     _add_push(verbs)
+    _add_copy(verbs)
+    _add_diff(verbs)
     _add_versions(verbs)
     _add_promote(verbs)
     _add_prune(verbs)
@@ -139,6 +148,7 @@ def _add_adopt(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     verb.add_argument("url", metavar="URL", help="the model")
     verb.add_argument("--overwrite", action="store_true", help="replace a manifest that is there")
     _add_manifest_url(verb, "where to put the manifest, if not with the model")
+    _add_recursive(verb, "adopt all models below URL that have no manifest")
 
 
 def _add_sign(verbs: _Verbs[argparse.ArgumentParser]) -> None:
@@ -158,9 +168,10 @@ def _add_sign(verbs: _Verbs[argparse.ArgumentParser]) -> None:
 
 def _add_verify(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     verb = _verb(verbs, "verify", verify, "compare every byte with the manifest")
-    verb.add_argument("url", metavar="URL", help="the model")
+    verb.add_argument("url", metavar="URL", help="the model; with --recursive, a folder")
     _add_digest(verb)
     _add_manifest_url(verb)
+    _add_recursive(verb, "verify all models below URL")
 
 
 def _add_pull(verbs: _Verbs[argparse.ArgumentParser]) -> None:
@@ -178,6 +189,26 @@ def _add_push(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     verb.add_argument(
         "--no-overwrite", action="store_true", help="fail if something is there already"
     )
+
+
+def _add_copy(verbs: _Verbs[argparse.ArgumentParser]) -> None:
+    verb = _verb(verbs, "copy", copy, "copy a model from store to store, verified")
+    verb.add_argument("url", metavar="URL", help="the model; with --recursive, a folder")
+    verb.add_argument("target", metavar="TARGET", help="where to put it")
+    verb.add_argument(
+        "--no-overwrite", action="store_true", help="fail if something is there already"
+    )
+    _add_digest(verb)
+    _add_manifest_url(verb)
+    _add_second_options(verb, "TARGET")
+    _add_recursive(verb, "copy all models below URL")
+
+
+def _add_diff(verbs: _Verbs[argparse.ArgumentParser]) -> None:
+    verb = _verb(verbs, "diff", diff, "compare two models tensor by tensor")
+    verb.add_argument("url", metavar="URL_A", help="the model before")
+    verb.add_argument("other", metavar="URL_B", help="the model after")
+    _add_second_options(verb, "URL_B")
 
 
 def _add_versions(verbs: _Verbs[argparse.ArgumentParser]) -> None:
@@ -207,6 +238,7 @@ def _add_prune(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     verb.add_argument(
         "-n", "--dry-run", action="store_true", help="delete nothing, say what would be"
     )
+    _add_recursive(verb, "prune all repositories below URL")
 
 
 def _add_gc(verbs: _Verbs[argparse.ArgumentParser]) -> None:
@@ -275,6 +307,29 @@ def _add_digest(verb: argparse.ArgumentParser) -> None:
     )
     verb.add_argument(
         "--public-key", metavar="FILE", help="accept only what is signed by this key, a PEM file"
+    )
+
+
+def _add_recursive(verb: argparse.ArgumentParser, help: str) -> None:
+    verb.add_argument("-r", "--recursive", action="store_true", help=help)
+    who = verb.add_mutually_exclusive_group()
+    who.add_argument(
+        "--jobs", type=int, metavar="N", help="with --recursive: so many at once, 4 by default"
+    )
+    who.add_argument(
+        "--dask", metavar="ADDRESS",
+        help="with --recursive: hand the work to the Dask cluster with this scheduler, "
+        "whose workers need the same credentials and paths",
+    )  # fmt: skip
+
+
+def _add_second_options(verb: argparse.ArgumentParser, of: str) -> None:
+    verb.add_argument(
+        "--second-option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help=f"the same for {of}, if its options are others",
     )
 
 

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from remote_models._api import adopt_model, open_model
+from remote_models._api import adopt_model, adopt_models, open_model
 from remote_models._progress_bar import format_size
 from remote_models.cli._exit_codes import OK
 from remote_models.cli._options import progress_of, storage_options_of
-from remote_models.cli._output import counted, print_errors, print_json, print_line
+from remote_models.cli._output import (
+    counted,
+    document_of_manifest,
+    print_errors,
+    print_json,
+    print_line,
+    warnings_as_notes,
+)
+from remote_models.cli._walks import executor_of, refuse_for_many, report_results
 from remote_models.errors import TensorNotFoundError
+from remote_models.manifest import Manifest
 
 if TYPE_CHECKING:
     from remote_models.remote_model import RemoteModel, RemoteTensor
@@ -23,8 +30,10 @@ __all__ = ["adopt", "weights"]
 
 
 def adopt(options: argparse.Namespace) -> int:
-    """Write a manifest for a model that others saved."""
-    with _warnings_as_notes(quiet=options.quiet):
+    """Write a manifest for a model that others saved, or for all below a URL."""
+    if options.recursive:
+        return _adopt_all(options)
+    with warnings_as_notes(quiet=options.quiet):
         manifest = adopt_model(
             options.url,
             manifest_url=options.manifest_url,
@@ -33,22 +42,29 @@ def adopt(options: argparse.Namespace) -> int:
             progress=progress_of(options),
         )
     if options.json:
-        print_json(manifest.to_json() | {"manifest_digest": manifest.digest})
+        print_json(document_of_manifest(manifest))
     elif not options.quiet:
-        print_line(
-            f"adopted {counted(len(manifest.files), 'file')}, "
-            f"{counted(len(manifest.tensors), 'tensor')}, {manifest.digest}"
-        )
+        print_line(f"adopted {_told(manifest)}")
     return OK
 
 
-@contextmanager
-def _warnings_as_notes(*, quiet: bool) -> Iterator[None]:
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
-        yield
-    if not quiet:
-        print_errors(f"note: {each.message}" for each in caught)
+def _adopt_all(options: argparse.Namespace) -> int:
+    refuse_for_many(options, "manifest_url")
+    with executor_of(options) as executor, warnings_as_notes(quiet=options.quiet):
+        results = adopt_models(
+            options.url,
+            overwrite=options.overwrite,
+            executor=executor,
+            storage_options=storage_options_of(options),
+        )
+    return report_results(
+        options, results, lambda each: f"adopted {_told(each)}", document_of_manifest
+    )
+
+
+def _told(manifest: Manifest) -> str:
+    files, tensors = counted(len(manifest.files), "file"), counted(len(manifest.tensors), "tensor")
+    return f"{files}, {tensors}, {manifest.digest}"
 
 
 def weights(options: argparse.Namespace) -> int:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from remote_models._progress_bar import format_size
 from remote_models.cli._exit_codes import OK
 from remote_models.cli._options import storage_options_of
 from remote_models.cli._output import print_json, print_line
+from remote_models.cli._walks import executor_of, report_results
 from remote_models.errors import ArgumentError, ModelNotFoundError
-from remote_models.repository import Repository, Version
+from remote_models.repository import PruneReport, Repository, Version, prune_repositories
 
 __all__ = ["promote", "prune", "versions"]
 
@@ -46,7 +47,9 @@ def promote(options: argparse.Namespace) -> int:
 
 
 def prune(options: argparse.Namespace) -> int:
-    """Delete versions that no rule and no alias keeps."""
+    """Delete versions that no rule and no alias keeps, of one repository or of all below a URL."""
+    if options.recursive:
+        return _prune_all(options)
     repository = _repository(options)
     report = repository.prune(
         keep_last=options.keep_last,
@@ -57,22 +60,43 @@ def prune(options: argparse.Namespace) -> int:
     if not (report.kept or report.resumed):
         raise _nothing(repository)
     if options.json:
-        print_json(
-            {
-                "kept": [version.number for version in report.kept],
-                "deleted": [version.number for version in report.deleted],
-                "resumed": list(report.resumed),
-                "dry_run": report.dry_run,
-            }
-        )
+        print_json(_document(report))
     elif not options.quiet:
-        verb = "would delete" if report.dry_run else "deleted"
-        print_line(f"{verb}: {_numbers([version.number for version in report.deleted])}")
-        if report.resumed:
-            finish = "would finish deleting" if report.dry_run else "finished deleting"
-            print_line(f"{finish}: {_numbers(report.resumed)}")
-        print_line(f"kept: {_numbers([version.number for version in report.kept])}")
+        for line in _lines(report):
+            print_line(line)
     return OK
+
+
+def _prune_all(options: argparse.Namespace) -> int:
+    with executor_of(options) as executor:
+        results = prune_repositories(
+            options.url,
+            keep_last=options.keep_last,
+            keep_best=None if options.keep_best is None else _best(options.keep_best),
+            keep_every=options.keep_every,
+            dry_run=options.dry_run,
+            executor=executor,
+            storage_options=storage_options_of(options),
+        )
+    return report_results(options, results, lambda report: "; ".join(_lines(report)), _document)
+
+
+def _lines(report: PruneReport) -> Iterator[str]:
+    verb = "would delete" if report.dry_run else "deleted"
+    yield f"{verb}: {_numbers([version.number for version in report.deleted])}"
+    if report.resumed:
+        finish = "would finish deleting" if report.dry_run else "finished deleting"
+        yield f"{finish}: {_numbers(report.resumed)}"
+    yield f"kept: {_numbers([version.number for version in report.kept])}"
+
+
+def _document(report: PruneReport) -> dict[str, Any]:
+    return {
+        "kept": [version.number for version in report.kept],
+        "deleted": [version.number for version in report.deleted],
+        "resumed": list(report.resumed),
+        "dry_run": report.dry_run,
+    }
 
 
 def _repository(options: argparse.Namespace) -> Repository:

@@ -11,6 +11,7 @@ _REPLACING = re.compile(r"\b([Pp])ass overwrite=True")
 
 _REPLACING_BY_VERB = {
     "adopt": ("Pass --overwrite", "pass --overwrite"),
+    "copy": ("Leave out --no-overwrite", "leave out --no-overwrite"),
     "push": ("Leave out --no-overwrite", "leave out --no-overwrite"),
 }
 

@@ -84,6 +84,7 @@ ONLY_HERE: Mapping[str, frozenset[str]] = {
     "botocore": frozenset({"storage._s3", "storage._s3_uploads", "testing"}),
     "boto3": frozenset({"testing"}),
     "cryptography": frozenset({"signing"}),
+    "distributed": frozenset({"cli._walks"}),
     "s3fs": frozenset({"storage._s3", "testing"}),
     "gcsfs": frozenset({"storage._gcs", "storage._gcs_uploads", "testing"}),
     "google": frozenset({"storage._gcs", "storage._gcs_uploads", "formats._protos", "testing"}),
