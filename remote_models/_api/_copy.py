@@ -67,18 +67,28 @@ class _StoredFile:
 
     def chunks(self) -> Iterator[Buffer]:
         """Yield its bytes from front to back, and fail at the end if they are others."""
-        hasher = hashlib.sha256()
-        for chunk in read_chunks(
+        chunks = read_chunks(
             self.store, self.location, self.size, version=self.version, etag=self.etag
-        ):
-            if self.sha256 is not None:
+        )
+        return chunks if self.sha256 is None else self._checked(chunks, self.sha256)
+
+    def _checked(self, chunks: Iterator[Buffer], sha256: str) -> Iterator[Buffer]:
+        hasher = hashlib.sha256()
+        try:
+            for chunk in chunks:
                 hasher.update(chunk)
-            yield chunk
-        if self.sha256 is not None and hasher.hexdigest() != self.sha256:
+                yield chunk
+        except ModelNotFoundError as error:
+            raise IntegrityError(
+                "a file of the model is missing",
+                where=error.where,
+                hint="Save the model again, or restore the file",
+            ) from error
+        if hasher.hexdigest() != sha256:
             raise IntegrityError(
                 "the bytes are not those that the manifest vouches for",
                 where=str(self.location),
-                expected=format_digest(self.sha256),
+                expected=format_digest(sha256),
                 found=format_digest(hasher.hexdigest()),
                 hint="Restore the file or save the model again",
             )
@@ -245,6 +255,7 @@ def _artifact(remote: RemoteModel, manifest: Manifest, target: Location) -> Arti
             for tensor in manifest.tensors
         ),
         documents=tuple(replace(each, file=names[each.file]) for each in manifest.documents),
+        exports={kind: names[path] for kind, path in manifest.exports.items()},
     )
 
 

@@ -25,7 +25,7 @@ from remote_models.cli._output import (
     print_json,
     print_line,
 )
-from remote_models.cli._walks import executor_of, refuse_for_many, report_results
+from remote_models.cli._walks import executor_of, refuse_for_many, refuse_for_one, report_results
 from remote_models.manifest import Manifest
 from remote_models.remote_model import VerifyReport
 
@@ -36,6 +36,7 @@ def verify(options: argparse.Namespace) -> int:
     """Compare every byte of a model, or of all below a URL, with its manifest."""
     if options.recursive:
         return _verify_all(options)
+    refuse_for_one(options)
     report = verify_model(
         options.url,
         manifest_digest=options.manifest_digest,
@@ -129,6 +130,7 @@ def copy(options: argparse.Namespace) -> int:
     """Copy a model, or all below a URL, from store to store."""
     if options.recursive:
         return _copy_all(options)
+    refuse_for_one(options)
     manifest = copy_model(
         options.url,
         options.target,

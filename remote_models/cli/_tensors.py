@@ -19,7 +19,7 @@ from remote_models.cli._output import (
     print_line,
     warnings_as_notes,
 )
-from remote_models.cli._walks import executor_of, refuse_for_many, report_results
+from remote_models.cli._walks import executor_of, refuse_for_many, refuse_for_one, report_results
 from remote_models.errors import TensorNotFoundError
 from remote_models.manifest import Manifest
 
@@ -33,6 +33,7 @@ def adopt(options: argparse.Namespace) -> int:
     """Write a manifest for a model that others saved, or for all below a URL."""
     if options.recursive:
         return _adopt_all(options)
+    refuse_for_one(options)
     with warnings_as_notes(quiet=options.quiet):
         manifest = adopt_model(
             options.url,

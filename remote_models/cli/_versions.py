@@ -12,7 +12,7 @@ from remote_models._progress_bar import format_size
 from remote_models.cli._exit_codes import OK
 from remote_models.cli._options import storage_options_of
 from remote_models.cli._output import print_json, print_line
-from remote_models.cli._walks import executor_of, report_results
+from remote_models.cli._walks import executor_of, refuse_for_one, report_results
 from remote_models.errors import ArgumentError, ModelNotFoundError
 from remote_models.repository import PruneReport, Repository, Version, prune_repositories
 
@@ -50,6 +50,7 @@ def prune(options: argparse.Namespace) -> int:
     """Delete versions that no rule and no alias keeps, of one repository or of all below a URL."""
     if options.recursive:
         return _prune_all(options)
+    refuse_for_one(options)
     repository = _repository(options)
     report = repository.prune(
         keep_last=options.keep_last,

@@ -12,9 +12,10 @@ from remote_models._api import ModelResult
 from remote_models.cli._exit_codes import FAILED, INTEGRITY, OK
 from remote_models.cli._failures import exit_code_of
 from remote_models.cli._output import print_errors, print_json, print_line
+from remote_models.cli._wording import as_options
 from remote_models.errors import ArgumentError, MissingDependencyError, RemoteModelsError
 
-__all__ = ["executor_of", "refuse_for_many", "report_results"]
+__all__ = ["executor_of", "refuse_for_many", "refuse_for_one", "report_results"]
 
 _T = TypeVar("_T")
 
@@ -66,6 +67,17 @@ def _dask(address: str) -> Iterator[Executor]:
         yield executor
 
 
+def refuse_for_one(options: argparse.Namespace) -> None:
+    """Refuse options that make sense for many models only.
+
+    Raises:
+        ArgumentError: one of them is given.
+    """
+    for name in ("jobs", "dask"):
+        if getattr(options, name) is not None:
+            raise ArgumentError("for many models only", where=f"--{name}", hint="Add --recursive")
+
+
 def refuse_for_many(options: argparse.Namespace, *names: str) -> None:
     """Refuse options that make sense for one model only.
 
@@ -99,7 +111,7 @@ def report_results(
         is_good: Whether it is as it should be.
     """
     if options.json:
-        print_json([_entry(each, document, is_good) for each in results])
+        print_json([_entry(each, document, is_good, options.verb) for each in results])
     codes = {OK}
     for each in results:
         if each.error is not None:
@@ -126,20 +138,23 @@ def _is_ok(result: ModelResult[_T], is_good: Callable[[_T], bool]) -> bool:
 
 
 def _entry(
-    result: ModelResult[_T], document: Callable[[_T], Any], is_good: Callable[[_T], bool]
+    result: ModelResult[_T],
+    document: Callable[[_T], Any],
+    is_good: Callable[[_T], bool],
+    verb: str,
 ) -> dict[str, Any]:
     return {
         "path": result.path,
         "url": result.url,
         "ok": _is_ok(result, is_good),
         "result": None if result.value is None else document(result.value),
-        "error": None if result.error is None else _error(result.error),
+        "error": None if result.error is None else _error(result.error, verb),
     }
 
 
-def _error(error: RemoteModelsError) -> dict[str, Any]:
+def _error(error: RemoteModelsError, verb: str) -> dict[str, Any]:
     return {
         "error": type(error).__name__,
         "message": " ".join(error.summary.split()),
-        "hint": error.hint,
+        "hint": error.hint and as_options(" ".join(error.hint.split()), verb),
     }

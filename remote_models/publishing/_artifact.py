@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from remote_models.documents import StoredDocument
@@ -29,6 +29,7 @@ class Artifact:
         empty_directories: Folders without a file.
         tensors: Where the tensors lie in the files; nothing vouches for them yet.
         documents: Where the model's configuration lies in the files.
+        exports: Those of the files that other runtimes read, by what they are.
     """
 
     format: Format
@@ -40,3 +41,4 @@ class Artifact:
     empty_directories: Sequence[str] = ()
     tensors: Sequence[StoredTensor] = ()
     documents: Sequence[StoredDocument] = ()
+    exports: Mapping[str, str] = field(default_factory=dict)

@@ -80,6 +80,10 @@ def stage_files(
         tensors=hashers.tensors(),
         block_size=hashers.block_size,
         documents=artifact.documents,
+        exports={
+            kind: parse_relative_path(path, where="file name")
+            for kind, path in artifact.exports.items()
+        },
     )
 
 

@@ -28,16 +28,6 @@ from remote_models.storage import Location, open_store
 ALL = sorted([BARE, DAMAGED, *WHOLE])
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[distributed.LocalCluster]:
-    """A scheduler and two workers, each a process of its own."""
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None,
-        scheduler_port=0, host="127.0.0.1", silence_logs=40,
-    ) as cluster:  # fmt: skip
-        yield cluster
-
-
 @pytest.fixture
 def client(cluster: distributed.LocalCluster) -> Iterator[distributed.Client]:
     with distributed.Client(cluster) as client:

@@ -32,6 +32,7 @@ from remote_models.cli import (
     OK,
     USAGE,
     _copies,
+    _diff,
     _gc,
     _inspect,
     _signing,
@@ -47,8 +48,8 @@ from remote_models.publishing import Artifact, local_files, publish
 from remote_models.storage import Location, ObjectInfo, open_store
 
 VERBS = (
-    "adopt", "gc", "info", "ls", "promote", "prune", "pull", "push", "sign", "verify", "versions",
-    "weights",
+    "adopt", "copy", "diff", "gc", "info", "ls", "promote", "prune", "pull", "push", "sign",
+    "verify", "versions", "weights",
 )  # fmt: skip
 
 FRAMEWORKS = ("keras", "tensorflow", "tf_keras", "torch", "jax")
@@ -787,6 +788,8 @@ def test_where_nothing_is_every_verb_says_so(
 ) -> None:
     words: dict[str, list[str | Path]] = {
         "pull": [f"{base}/none", tmp_path / "x"],
+        "copy": [f"{base}/none", f"{base}/m"],
+        "diff": [f"{base}/none", f"{base}/m"],
         "push": [tmp_path / "none", f"{base}/m"],
         "sign": [f"{base}/none", "--key", key_pair().write(tmp_path)[0]],
         "promote": [f"{base}/none", "1", "production"],
@@ -855,7 +858,7 @@ def test_an_error_as_json_has_the_same_keys_always(
 
 
 CALLS = ("collect_garbage",
-    "Repository", "adopt_model", "list_models", "open_model", "pull_model",
+    "Repository", "adopt_model", "copy_model", "list_models", "open_model", "pull_model",
     "push_model", "sign_model", "verify_model",
 )  # fmt: skip
 """What the command line calls of the library."""
@@ -864,7 +867,7 @@ CALLS = ("collect_garbage",
 def replace_calls(monkeypatch: pytest.MonkeyPatch, substitute: Callable[..., object]) -> None:
     places = [
         (module, name)
-        for module in (_copies, _gc, _inspect, _signing, _tensors, _versions)
+        for module in (_copies, _diff, _gc, _inspect, _signing, _tensors, _versions)
         for name in CALLS
         if hasattr(module, name)
     ]
@@ -884,6 +887,7 @@ WORDS = {
     "gc": ("gc", "u"), "info": ("info", "u"), "ls": ("ls", "u"), "verify": ("verify", "u"),
     "pull": ("pull", "u", "d"), "push": ("push", "d", "u"), "adopt": ("adopt", "u"),
     "sign": ("sign", "u", "--key", "k.pem"),
+    "copy": ("copy", "u", "v"), "diff": ("diff", "u", "v"),
     "weights": ("weights", "u"), "versions": ("versions", "u"),
     "promote": ("promote", "u", "1", "a"), "prune": ("prune", "u", "--keep-last", "1"),
 }  # fmt: skip
