@@ -136,6 +136,10 @@ class Aliases:
         data = self._objects.read(name)
         return None if data is None else self._parse(name, data)
 
+    def location(self, name: str) -> Location:
+        """Return where an alias lies."""
+        return self._objects.location(name)
+
     def read_all(self) -> Mapping[str, Alias]:
         """Return all aliases, by name; one listing and one small read each.
 

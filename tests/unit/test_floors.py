@@ -106,8 +106,9 @@ writes an ``.npz``; what is read of zip files is read in ``formats``.
 
 MAX_LINES = 400
 
-EDGE_OF_ERRORS = {"cli._main", "storage._store"}
-"""Where ``except Exception`` stands: at the command line, and where foreign errors end."""
+EDGE_OF_ERRORS = {"cli._main", "serving._server", "storage._store"}
+"""Where ``except Exception`` stands: at the command line, where foreign errors end, and where
+a server goes on with the model that it has, whatever is wrong with the next one."""
 
 BETWEEN_THREADS = {"storage._hedge"}
 """Where every exception of one thread is handed to another."""
