@@ -24,7 +24,7 @@ class Poller:
         self._thread = threading.Thread(
             target=_poll,
             args=(self._stopped, reference, seconds),
-            name="remote_models.serving",
+            name="remote_models-refresh",
             daemon=True,  # a program that ends need not wait for a model to be loaded
         )
         self._thread.start()

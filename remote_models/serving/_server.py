@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ModelServer"]
 
-_LOG = logging.getLogger("remote_models.serving")
+_LOG = logging.getLogger(__name__)
 
 
 class ModelServer:
