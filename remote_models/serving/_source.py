@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from remote_models import load_runtime, open_model
-from remote_models.errors import AccessDeniedError, ModelNotFoundError
+from remote_models.errors import AccessDeniedError, ManifestError, ModelNotFoundError
 from remote_models.manifest import Layout
 from remote_models.remote_model import manifest_location
 from remote_models.repository._aliases import LATEST, Aliases
@@ -204,7 +204,7 @@ def load_first(
         return repository, repository.load()
     try:
         return artifact, artifact.load()
-    except (AccessDeniedError, ModelNotFoundError):
+    except (AccessDeniedError, ManifestError, ModelNotFoundError):
         if not is_likely or not repository.is_there():
             raise
     return repository, repository.load()

@@ -36,6 +36,9 @@ _FITTING: Mapping[str, frozenset[type]] = {
 }
 """What an array of each kind is made from. A number is no truth, and 1.0 no whole number."""
 
+_WIDE: Mapping[str, type] = {"f": np.float64, "i": np.int64, "u": np.int64, "b": np.bool_}
+"""In what numbers arrive, before they are compared with what the dtype can hold."""
+
 _WORDS = {"f": "numbers", "i": "whole numbers", "u": "whole numbers", "b": "true and false"}
 
 
@@ -102,46 +105,45 @@ def _decode_numbers(value: Any, spec: TensorSpec, where: str) -> NDArray[Any]:
             found=_first_other(value, fitting),
         )  # fmt: skip
     try:
-        array = np.asarray(value)
+        if dtype == np.uint64:  # no dtype of NumPy holds these and negative numbers
+            flat, shape = _flatten(value, where)
+            array = np.array(flat, dtype=object).reshape(shape)
+        else:
+            array = np.asarray(value, dtype=_WIDE[kind])
     except ValueError as error:  # NumPy's word for ragged and for too deep
         raise _ragged(where) from error
-    return _cast(array, dtype, kind, where)
+    except OverflowError as error:
+        raise _too_large(where, dtype) from error
+    return _cast(array, dtype, where)
 
 
-def _cast(array: NDArray[Any], dtype: np.dtype[Any], kind: str, where: str) -> NDArray[Any]:
-    if kind in "iu" and array.size:
+def _cast(array: NDArray[Any], dtype: np.dtype[Any], where: str) -> NDArray[Any]:
+    if dtype.kind in "iu" and array.size:
         limits = np.iinfo(dtype)
         if array.min() < limits.min or array.max() > limits.max:
             raise _too_large(where, dtype)
-    try:
-        with np.errstate(over="ignore"):
-            cast = array.astype(dtype)
-    except OverflowError as error:
-        raise _too_large(where, dtype) from error
-    if kind == "f" and _overflowed(array, cast):
+    with np.errstate(over="ignore"):
+        cast = array.astype(dtype)
+    if dtype.kind in "fV" and _overflowed(array, cast):
         raise _too_large(where, dtype)
     return cast
 
 
-def _types_in(value: Any) -> set[type]:
-    """Return the types of the leaves of nested lists."""
-    found: set[type] = set()
-    pending = [[value]]
-    while pending:
-        each = pending.pop()
-        types = set(map(type, each))
-        if list in types:
-            pending.extend(item for item in each if type(item) is list)
-        found |= types - {list}
-    return found
-
-
 def _overflowed(array: NDArray[Any], cast: NDArray[Any]) -> bool:
-    return bool((np.isinf(cast.astype(np.float64)) & ~np.isinf(array.astype(np.float64))).any())
+    return bool((np.isinf(cast.astype(np.float64)) & ~np.isinf(array)).any())
 
 
 def _decode_text(value: Any, where: str) -> NDArray[Any]:
-    """Return an array of ``str`` and ``bytes``, counting dimensions by lists."""
+    """Return an array of ``str`` and ``bytes``."""
+    flat, shape = _flatten(value, where)
+    array = np.empty(len(flat), dtype=object)
+    for index, each in enumerate(flat):
+        array[index] = _decode_leaf(each, where)
+    return array.reshape(shape)
+
+
+def _flatten(value: Any, where: str) -> tuple[list[Any], list[int]]:
+    """Return the leaves of nested lists, and the lengths of the lists."""
     shape = []
     inner = value
     while isinstance(inner, list):
@@ -152,10 +154,9 @@ def _decode_text(value: Any, where: str) -> NDArray[Any]:
         if not all(isinstance(each, list) and len(each) == size for each in flat):
             raise _ragged(where)
         flat = [item for each in flat for item in each]
-    array = np.empty(len(flat), dtype=object)
-    for index, each in enumerate(flat):
-        array[index] = _decode_leaf(each, where)
-    return array.reshape(shape)
+    if any(isinstance(each, list) for each in flat):
+        raise _ragged(where)
+    return flat, shape
 
 
 def _decode_leaf(value: Any, where: str) -> str | bytes:
@@ -166,8 +167,6 @@ def _decode_leaf(value: Any, where: str) -> str | bytes:
             return base64.b64decode(value[_B64], validate=True)
         except (binascii.Error, ValueError) as error:
             raise ArgumentError("not base64", where=where, found=shorten(value[_B64])) from error
-    if isinstance(value, list):
-        raise _ragged(where)
     raise ArgumentError(
         "wrong values", where=where, expected=f'text, or {{"{_B64}": …}} for bytes',
         found=shorten(value),

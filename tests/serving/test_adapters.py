@@ -162,7 +162,7 @@ def test_a_closed_server_is_not_ready(server: ModelServer) -> None:
 
 def test_lambda_takes_a_document_by_itself(server: ModelServer) -> None:
     handler = lambda_handler(server)
-    assert handler(json.loads(REQUEST[:20] + b"]}"), None) == {"predictions": [[2.0, 3.0]]}
+    assert handler({"instances": [[1, 2]]}, None) == {"predictions": [[2.0, 3.0]]}
     assert "not a request" in handler([], None)["error"]
     assert "not a request" in handler({"requestContext": {}}, None)["error"]
 
