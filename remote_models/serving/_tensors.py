@@ -129,6 +129,19 @@ def _cast(array: NDArray[Any], dtype: np.dtype[Any], where: str) -> NDArray[Any]
     return cast
 
 
+def _types_in(value: Any) -> set[type]:
+    """Return the types of the leaves of nested lists."""
+    found: set[type] = set()
+    pending = [[value]]
+    while pending:
+        each = pending.pop()
+        types = set(map(type, each))
+        if list in types:
+            pending.extend(item for item in each if type(item) is list)
+        found |= types - {list}
+    return found
+
+
 def _overflowed(array: NDArray[Any], cast: NDArray[Any]) -> bool:
     return bool((np.isinf(cast.astype(np.float64)) & ~np.isinf(array)).any())
 
