@@ -6,7 +6,7 @@ ASGI specification 3.0, "HTTP & WebSocket ASGI Message Format" and "Lifespan Pro
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any
 
 from remote_models.serving._rest import DEFAULT_MAX_BYTES, HttpRequest, HttpResponse, RestApi
@@ -17,7 +17,7 @@ __all__ = ["asgi_app"]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Message, Receive, Send], Awaitable[None]]
+Application = Callable[[Message, Receive, Send], Coroutine[Any, Any, None]]
 
 
 def asgi_app(

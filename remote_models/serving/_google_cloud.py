@@ -30,6 +30,12 @@ _FINALIZED = "google.cloud.storage.object.v1.finalized"
 _STRUCTURED = "application/cloudevents+json"
 
 
+class Headers(Protocol):
+    """Headers by their names, in any case."""
+
+    def get(self, name: str, default: str, /) -> str: ...
+
+
 class FlaskRequest(Protocol):
     """What is used of a ``flask.Request``."""
 
@@ -38,9 +44,7 @@ class FlaskRequest(Protocol):
     @property
     def path(self) -> str: ...
     @property
-    def headers(self) -> Mapping[str, str]: ...
-    @property
-    def content_length(self) -> int | None: ...
+    def headers(self) -> Headers: ...
     @property
     def stream(self) -> Stream: ...
 
@@ -109,16 +113,19 @@ def cloud_event_function(server: ModelServer) -> Callable[[CloudEvent], None]:
     return handle
 
 
-def _is_event(headers: Mapping[str, str]) -> bool:
+def _is_event(headers: Headers) -> bool:
     # CloudEvents, "HTTP Protocol Binding": binary and structured mode.
-    return "ce-type" in headers or headers.get("Content-Type", "").startswith(_STRUCTURED)
+    return bool(headers.get("ce-type", "")) or headers.get("Content-Type", "").startswith(
+        _STRUCTURED
+    )
 
 
-def _take_event(server: ModelServer, headers: Mapping[str, str], body: bytes) -> HttpResponse:
+def _take_event(server: ModelServer, headers: Headers, body: bytes) -> HttpResponse:
     try:
         document = parse_body(body)
-        kind, data = headers.get("ce-type"), document
-        if kind is None:
+        kind: Any = headers.get("ce-type", "")
+        data = document
+        if not kind:
             kind, data = _parts(document)
         is_other = kind == _FINALIZED and _take_object(server, data)
     except ArgumentError as error:

@@ -21,7 +21,7 @@ from remote_models.serving._tensors import decode_tensor, encode_tensor
 ROWS = (None, 2)
 
 
-def spec(dtype: object, *shape: int | None, name: str = "x") -> TensorSpec:
+def spec(dtype: Any, *shape: int | None, name: str = "x") -> TensorSpec:
     return TensorSpec(name, shape, np.dtype(dtype))
 
 
