@@ -98,7 +98,7 @@ def test_a_public_key_signs_nothing(keys: KeyPair) -> None:
         read_private_key(keys.public, None)
 
 
-@pytest.mark.parametrize("key", [7, 1.5, ["k.pem"], object()], ids=repr)
+@pytest.mark.parametrize("key", [7, 1.5, ["k.pem"], object()], ids=lambda key: type(key).__name__)
 def test_what_is_neither_path_nor_content_is_refused(key: object) -> None:
     with pytest.raises(ArgumentError, match="not a key"):
         read_public_key(key)  # type: ignore[arg-type]

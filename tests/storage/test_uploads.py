@@ -164,7 +164,7 @@ def test_gone_on_with(s3: FakeS3, journal: UploadJournal, page: int) -> None:
         {"size": 34}, {"part_size": 16}, {"client": "obstore"},
         {"begun_after": now_ms() - 12 * 3600 * 1000}, {"begun_after": now_ms() + 3600 * 1000},
     ],
-    ids=str,
+    ids=["size", "part_size", "client", "long_ago", "in_the_future"],
 )  # fmt: skip
 def test_what_does_not_fit_is_aborted(
     s3: FakeS3, journal: UploadJournal, folder: Path, changes: dict[str, Any]
