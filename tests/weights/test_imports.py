@@ -19,7 +19,13 @@ CLIENTS = {"s3fs", "gcsfs", "botocore", "aiobotocore", "boto3", "aiohttp"}
 
 
 def imported_by(code: str, **environment: str) -> set[str]:
-    """Return the packages that a new process has imported after running ``code``."""
+    """Return the packages of which a new process imports something to run ``code``."""
+    # Packages may bring .pth files that import parts of google in every process.
+    modules = modules_after(code, **environment) - modules_after("")
+    return {name.partition(".")[0] for name in modules}
+
+
+def modules_after(code: str, **environment: str) -> set[str]:
     ended = subprocess.run(
         [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"],
         capture_output=True,
@@ -29,7 +35,7 @@ def imported_by(code: str, **environment: str) -> set[str]:
     )
     assert ended.returncode == 0, ended.stderr
     assert ended.stderr == ""
-    return {name.partition(".")[0] for name in ended.stdout.splitlines()[-1].split()}
+    return set(ended.stdout.splitlines()[-1].split())
 
 
 READ = """
