@@ -42,6 +42,24 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(line)
 
 
+LONGEST = (
+    "integration/test_scenarios.py", "keras2/test_loading.py", "terraform/test_check.py", "faults",
+    "streaming", "test_scripts.py", "simulation", "flips", "publishing", "saved_model3", "attacks",
+)  # fmt: skip
+"""Folders and files whose tests take longest: several processes begin with them."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the longest where several processes share the tests (scripts/test)."""
+    if hasattr(config, "workerinput"):  # what pytest-xdist gives its processes
+        items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    name = item.path.relative_to(Path(__file__).parent).as_posix()
+    return next((at for at, each in enumerate(LONGEST) if name.startswith(each)), len(LONGEST))
+
+
 STORES = ("local", "memory", "s3", "gcs")
 
 

@@ -67,6 +67,8 @@ def children(
 @pytest.fixture(scope="session", autouse=True)
 def _children_meanwhile(request: pytest.FixtureRequest) -> None:
     """Start the children with the session's first test, so that they run beside the others."""
+    if hasattr(request.config, "workerinput"):  # other processes run beside them anyway
+        return
     if any("children" in getattr(item, "fixturenames", ()) for item in request.session.items):
         request.getfixturevalue("children")
 
