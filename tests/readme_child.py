@@ -80,7 +80,7 @@ def run_blocks(readme: Path, text: str) -> Report:
 def run_as_test(code: str) -> None:
     path = Path("test_readme_block.py")
     path.write_text(code, encoding="utf-8")
-    run_module("pytest", "-q", "-p", "no:cacheprovider", path.name)
+    run_module("pytest", "-q", "-p", "pytest_remote_models", "-p", "no:cacheprovider", path.name)
 
 
 def run_module(name: str, *arguments: str) -> None:

@@ -118,9 +118,13 @@ def test_setup_names_the_python_that_it_needs(
 def test_wheel_is_whole(tmp_path: Path) -> None:
     run(sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", tmp_path, ROOT)
     (wheel,) = tmp_path.glob("*.whl")
-    names = set(zipfile.ZipFile(wheel).namelist())
+    archive = zipfile.ZipFile(wheel)
+    names = set(archive.namelist())
     package = ROOT / "remote_models"
     wanted = {str(path.relative_to(ROOT)) for path in package.rglob("*.py")}
-    assert wanted | {"remote_models/py.typed"} <= names
+    assert wanted | {"remote_models/py.typed", "pytest_remote_models.py"} <= names
+    (entry_points,) = (name for name in names if name.endswith("/entry_points.txt"))
+    told = archive.read(entry_points).decode()
+    assert "[pytest11]\npytest_remote_models = pytest_remote_models\n" in told
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not any(name.startswith(("tests/", "scripts/", "examples/")) for name in names)

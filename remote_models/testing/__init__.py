@@ -15,6 +15,8 @@ seconds, so give the fixture session scope and every test a bucket of its own::
     def test_saves(store: Emulator) -> None:
         url = store.make_bucket()  # s3://test-5f0e…
 
+pytest has such fixtures already, from ``pytest_remote_models`` (docs/testing.md).
+
 Install with ``pip install 'remote_models[testing]'``. Linux and macOS only.
 """
 

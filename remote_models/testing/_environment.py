@@ -27,7 +27,7 @@ def set_environment(emulator: Emulator) -> Iterator[None]:
     at both ends: a cached file system would keep talking to the server that it
     was made for.
     """
-    hidden = _names_to_hide(emulator.environment)
+    hidden = names_to_hide(emulator.environment)
     before = {name: os.environ.get(name) for name in {*hidden, *emulator.environment}}
     try:
         _assign({**dict.fromkeys(hidden), **emulator.environment})
@@ -38,7 +38,7 @@ def set_environment(emulator: Emulator) -> Iterator[None]:
         _forget_file_systems()
 
 
-def _names_to_hide(environment: Mapping[str, str]) -> list[str]:
+def names_to_hide(environment: Mapping[str, str]) -> list[str]:
     prefixes = tuple(
         prefix
         for mark, hidden in _HIDDEN_PREFIXES.items()
