@@ -8,4 +8,4 @@ import pytest
 @pytest.fixture
 def hasty_readers(monkeypatch: pytest.MonkeyPatch) -> None:
     """No pause between the attempts to read what nobody is replacing."""
-    monkeypatch.setattr("remote_models.remote_model._download._BACKOFF_SECONDS", 0)
+    monkeypatch.setattr("remote_models.remote_model._settled._BACKOFF_SECONDS", 0)

@@ -368,7 +368,7 @@ def test_a_reader_is_up_to_date_after_its_pause(
     def pause(_seconds: float) -> None:
         save(location, directory(f"v{next(saves)}"))
 
-    monkeypatch.setattr("remote_models.remote_model._download.time", SimpleNamespace(sleep=pause))
+    monkeypatch.setattr("remote_models.remote_model._settled.time", SimpleNamespace(sleep=pause))
     assert load(location) == expected(directory("v1"))
 
 

@@ -19,7 +19,7 @@ from unittest.mock import patch
 
 from remote_models.manifest import StoredManifest
 from remote_models.publishing import _manifest_file, _switch
-from remote_models.remote_model import _download
+from remote_models.remote_model import _settled
 from simulation.histories import ViolationError, run_history
 from simulation.planted import MISTAKES
 from simulation.world import Clock
@@ -75,7 +75,7 @@ def simulated() -> Iterator[Clock]:
     with (
         patch.object(_switch, "time", clock),
         patch.object(_manifest_file, "time", clock),
-        patch.object(_download, "time", clock),
+        patch.object(_settled, "time", clock),
         patch.object(StoredManifest, "from_bytes", from_bytes),
     ):
         yield clock
