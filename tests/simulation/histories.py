@@ -28,7 +28,7 @@ from remote_models.errors import (
     StorageError,
     StoreUnavailableError,
 )
-from remote_models.manifest import Layout
+from remote_models.manifest import Layout, StoredManifest
 from remote_models.publishing import Artifact, publish
 from remote_models.remote_model import RemoteModel, manifest_location, read_stored_manifest
 from remote_models.storage import Location
@@ -45,6 +45,7 @@ FAULTS = (
     Faults(interrupt=0.02),
     Faults(fail=0.03, lose=0.03),
     Faults(stall=0.03),
+    Faults(stall=0.1, die=0.02),
     Faults(fail=0.02, lose=0.02, die=0.01, stall=0.01),
     Faults(fail=0.01, lose=0.01, die=0.01, stall=0.01, late=0.02),
 )
@@ -146,9 +147,20 @@ class _History:
             save.outcome = "unknown"
         except (StorageError, IntegrityError):
             save.outcome = "failed"
+            self._check_failure(store, save)
         else:
             save.outcome = "done"
         save.ended = self.now
+
+    def _check_failure(self, store: SimulatedStore, save: _Save) -> None:
+        """Nobody is told that a save has failed whose last step is done."""
+        manifest = manifest_location(self.location, save.content.layout)
+        if self.world.last_writer(manifest.name) != store.owner:
+            return
+        stored = StoredManifest.from_bytes(self.world.find(manifest.path).data, where=manifest.name)
+        current = stored.current
+        if not stored.pending and current and current.metadata == save.content.metadata:
+            raise ViolationError(f"{save.version} has failed, it is said, and it is done")
 
     def load(self, store: SimulatedStore) -> str:
         began = self.now
@@ -257,6 +269,7 @@ def _read(
 def _check(history: _History, calm: SimulatedStore) -> None:
     _check_errors(history)
     _check_exclusive(history)
+    _check_refusals(history)
     last = history.load(calm)
     for load in history.loads:
         _check_load(history, load)
@@ -284,6 +297,16 @@ def _check_exclusive(history: _History) -> None:
     before = [save for save in history.saves if save.version == "before"]
     if len(winners) + len(before) > 1 and winners:
         raise ViolationError(f"several winners: {[save.version for save in before + winners]}")
+
+
+def _check_refusals(history: _History) -> None:
+    """Nobody is told of another saver where there was none."""
+    for save in history.saves:
+        others = [other for other in history.saves if other is not save]
+        if save.outcome in ("refused", "overtaken") and not any(
+            other.began < save.ended and other.outcome != "refused" for other in others
+        ):
+            raise ViolationError(f"{save.version} was {save.outcome}, and nobody else was there")
 
 
 def _check_load(history: _History, load: _Load) -> None:

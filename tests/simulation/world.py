@@ -256,6 +256,14 @@ class World:
         """Delete an object; its versions stay."""
         self._objects.pop(key, None)
 
+    def last_writer(self, name: str) -> str | None:
+        """Return who has written an object of this name last, if it is there."""
+        if not any(key.rpartition("/")[2] == name for key in self._objects):
+            return None
+        ends = f": commit {name}"
+        writers = (line.removesuffix(ends) for line in reversed(self.log) if line.endswith(ends))
+        return next(writers, None)
+
     @property
     def keys(self) -> set[str]:
         """The names of all objects."""
@@ -292,6 +300,11 @@ class SimulatedStore(Store):
                 attempts=3, sleep=world.pause, random=world.random.random, clock=lambda: world.now
             )
         )
+
+    @property
+    def owner(self) -> str:
+        """The name of the actor."""
+        return self._actor.name
 
     def _ask(self, what: str, location: Location, act: Callable[[], _T], **how: bool) -> _T:
         return self._world.request(self._actor, f"{what} {location.name}", act, **how)
@@ -333,7 +346,7 @@ class SimulatedStore(Store):
         def act() -> Mapping[str, ObjectInfo]:
             return {
                 key[len(root) :]: self._world.find(key).info(versioned=False)
-                for key in self._world.keys
+                for key in sorted(self._world.keys)
                 if key.startswith(root)
             }
 
