@@ -69,6 +69,14 @@ def leave_unfinished(url: str) -> None:
     assert set(open_store(location).list(location)) == {"manifest.json", "fingerprint.pb"}
 
 
+def verify_all(url: str) -> None:
+    (result,) = rm.verify_models(url)
+    if result.error:
+        raise result.error
+    assert result.value is not None
+    assert result.value.ok
+
+
 def sign(url: str, folder: Path) -> None:
     folder.mkdir()
     rm.sign_model(f"{url}/model", key_pair().write(folder)[0])
@@ -103,6 +111,14 @@ OPERATIONS = {
     "list": Operation(
         prepare=lambda url: rm.push_model(SAVED_MODEL, f"{url}/model"),
         act=lambda url, _: list(rm.list_models(url)),
+    ),
+    "verify all below a URL": Operation(
+        prepare=lambda url: rm.push_model(SAVED_MODEL, f"{url}/model"),
+        act=lambda url, _: verify_all(url),
+    ),
+    "copy": Operation(
+        prepare=lambda url: rm.push_model(SAVED_MODEL, f"{url}/model"),
+        act=lambda url, _: rm.copy_model(f"{url}/model", f"{url}/copy"),
     ),
     "save": Operation(act=lambda url, _: rm.push_model(KERAS, f"{url}/model.keras")),
     "save over an old one": Operation(
