@@ -112,6 +112,7 @@ def verify_model(
     Raises:
         ModelNotFoundError: nothing is there.
         ManifestError: there is no manifest, or it is malformed or not the pinned one.
+        UnrecognizedFormatError: there is none because it is no model.
         SignatureError: no good signature by ``public_key`` vouches for the artifact.
         StorageError: the store refused or failed.
     """

@@ -35,6 +35,7 @@ _OPTIONS: Mapping[str, str] = {
         "remote-models promote sets one, remote-models versions shows which there are"
     ),
     "versions() tells": "remote-models versions shows",
+    "Save it again with exports=": "Save it again in Python with exports=",
     "Repository(url).save(model)": "Repository(url).save(model) in Python",
     "; save() makes a version": "",
 }

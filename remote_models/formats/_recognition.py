@@ -29,6 +29,7 @@ from remote_models.formats._saved_model import (
     holds_keras_3,
 )
 from remote_models.formats._saved_objects import holds_keras_objects
+from remote_models.manifest import DIRECTORY_MANIFEST, FILE_MANIFEST_SUFFIX
 
 __all__ = ["recognise_directory", "recognise_file"]
 
@@ -52,6 +53,8 @@ _OTHERS: tuple[tuple[int, bytes, str, str], ...] = (
     (8, b'{"', "a safetensors file", "Open it with the safetensors package"),
     (0, b"version https://git-lfs", "a Git LFS pointer", "Fetch the file itself: git lfs pull"),
 )
+
+_SHOWN = 5
 
 _MARKUP = (b"<!doctype", b"<html", b"<?xml")
 
@@ -137,6 +140,13 @@ def recognise_directory(
             with open_file(METADATA) as file:
                 data = file.read()
         return keras_metadata(data, format=Format.KERAS_DIRECTORY)
+    if inside := _models_inside(names):
+        raise UnrecognizedFormatError(
+            "a directory with models in it, but no model itself",
+            where=where,
+            found=", ".join(inside[:_SHOWN]) + (", …" if len(inside) > _SHOWN else ""),
+            hint=f"Name one of them, as in {where}/{inside[-1]}",
+        )
     hint = "A SavedModel directory holds saved_model.pb"
     if any(name.endswith(".index") for name in names):
         hint = "For a TensorFlow checkpoint name its prefix: the part before '.index'"
@@ -145,6 +155,23 @@ def recognise_directory(
     raise UnrecognizedFormatError(
         "a directory, but no model", where=where, found=sorted(names)[:5], hint=hint
     )
+
+
+def _models_inside(names: Collection[str]) -> list[str]:
+    """Return the paths of models that lie in a directory, by names alone, versions in order."""
+    found = set()
+    for name in names:
+        folder, _, last = name.rpartition("/")
+        if folder and last in (DIRECTORY_MANIFEST, SAVED_MODEL):
+            found.add(folder)
+        elif name.endswith(FILE_MANIFEST_SUFFIX):
+            found.add(name.removesuffix(FILE_MANIFEST_SUFFIX))
+    return sorted(found, key=_in_order)
+
+
+def _in_order(path: str) -> list[tuple[int, str]]:
+    """Sort numbers in paths by their values: the highest version comes last."""
+    return [(len(part) if part.isdigit() else 0, part) for part in path.split("/")]
 
 
 def _holds_keras_2(

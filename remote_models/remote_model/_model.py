@@ -327,8 +327,10 @@ class RemoteModel:
 
         Raises:
             ManifestError: there is no manifest to compare with.
+            UnrecognizedFormatError: there is none because this is no model.
         """
         if self._stored is None:
+            self.recognise()  # a folder with models in it, for example
             raise ManifestError(
                 "no manifest vouches for these files",
                 where=str(self.location),

@@ -289,11 +289,18 @@ def directory(*names: str) -> Recognition:
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        (["1/saved_model.pb", "2/saved_model.pb"], "numbered versions"),
+        (["1/saved_model.pb", "2/saved_model.pb"], r"found 1, 2\).*as in here/2$"),
+        (
+            ["2/model.keras.manifest.json", "10/manifest.json"],
+            r"found 2/model\.keras, 10\).*here/10$",
+        ),
+        (["model.keras", "model.keras.manifest.json"], "as in here/model.keras$"),
+        ([f"{n}/manifest.json" for n in range(1, 99)], r"found 1, 2, 3, 4, 5, …\).*here/98$"),
+        (["1/notes.txt"], "numbered versions"),
         (["model.index", "model.data-00000-of-00001"], r"the part before '\.index'"),
         (["notes.txt"], r"saved_model\.pb"),
         ([], r"saved_model\.pb"),
-        (["deep/saved_model.pb"], r"saved_model\.pb"),
+        (["deep/saved_model.pb"], "as in here/deep$"),
         (["config.json"], r"saved_model\.pb"),
     ],
 )

@@ -23,7 +23,7 @@ REACHED = (
 )  # fmt: skip
 """Modules whose errors the command line meets; elsewhere only callers of Python do."""
 
-PYTHON = re.compile(r"(?<!-o )\b\w+=|\b\w+\([^)]*\)(?![^;]* in Python)")
+PYTHON = re.compile(r"(?<!-o )(?<!Python with )\b\w+=|\b\w+\([^)]*\)(?![^;]* in Python)")
 
 
 def sources() -> Iterator[tuple[str, str]]:
