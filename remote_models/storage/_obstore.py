@@ -140,13 +140,20 @@ class ObstoreStore(Store):
 
     def list(self, location: Location) -> Mapping[str, ObjectInfo]:
         def find(client: Client, folder: str) -> Iterable[ObjectMeta]:
-            return chain.from_iterable(client.list(folder or None, chunk_size=1000))
+            pages = client.list(folder or None, chunk_size=1000)
+            patience = self.transfer.retry.timeout
+            return chain.from_iterable(
+                iter(lambda: answer_within(patience, lambda: next(pages, ())), ())
+            )
 
         return self._list(location, find, lambda other: other.list(location))
 
     def list_names(self, folder: Location, prefix: str) -> Mapping[str, ObjectInfo]:
         def find(client: Client, folder: str) -> Iterable[ObjectMeta]:
-            return client.list_with_delimiter(folder or None)["objects"]
+            patience = self.transfer.retry.timeout
+            return answer_within(
+                patience, lambda: client.list_with_delimiter(folder or None)["objects"]
+            )
 
         found = self._list(folder, find, lambda other: other.list_names(folder, prefix))
         return {name: info for name, info in found.items() if name.startswith(prefix)}

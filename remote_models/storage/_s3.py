@@ -43,7 +43,13 @@ from remote_models.storage._s3_codes import (
 from remote_models.storage._s3_staging import S3FileSystem, S3StagedFile, object_version
 from remote_models.storage._s3_uploads import S3Object, S3Uploads
 from remote_models.storage._staging import WRITER, StagedFile
-from remote_models.storage._store import Buffer, ObjectInfo, Store, check_size, modified_of
+from remote_models.storage._store import (
+    Buffer,
+    ObjectInfo,
+    Store,
+    check_size,
+    is_folder_mark,
+)
 from remote_models.storage._uploads import UnfinishedUpload, is_at_or_below
 
 __all__ = ["S3StagedFile", "S3Store"]
@@ -52,9 +58,6 @@ _CONFIG = {"connect_timeout": 5, "read_timeout": 15, "max_pool_connections": 64}
 """What botocore is told where the caller says nothing: its own limits are a minute for a
 pause, which is tried 25 times, and ten connections, on which hanging requests would leave
 no room for others."""
-
-_LISTING_SECONDS = 600.0
-"""For a whole listing: a million keys take some minutes."""
 
 _OPTIONS_HINT = "Check storage_options, which go to s3fs.S3FileSystem, and the endpoint"
 
@@ -100,13 +103,42 @@ class S3Store(Store):
             )
         return _info(found)
 
+    def list(self, location: Location) -> Mapping[str, ObjectInfo]:
+        return self._list(location, "")
+
     def list_names(self, folder: Location, prefix: str) -> Mapping[str, ObjectInfo]:
-        root = self._key(folder)
+        return self._list(folder, prefix, Delimiter="/")
+
+    def _list(self, folder: Location, prefix: str, **limits: str) -> Mapping[str, ObjectInfo]:
+        """Return the objects in a folder whose relative path starts with ``prefix``."""
+        bucket, key, _ = self._s3.split_path(self._key(folder))
+        around = f"{key}/" if key else ""
         with self.errors(folder):
-            found = self._filesystem.find(
-                root, prefix=prefix, maxdepth=1, detail=True, timeout=_LISTING_SECONDS
+            try:
+                found = list(self._pages(Bucket=bucket, Prefix=f"{around}{prefix}", **limits))
+            except FileNotFoundError:
+                return {}
+        return {
+            each["Key"][len(around) :]: ObjectInfo(
+                size=int(each["Size"]),
+                etag=strong_etag(each.get("ETag")),
+                modified=each.get("LastModified"),
             )
-        return {path.rpartition("/")[2]: self._describe(info) for path, info in found.items()}
+            for each in found
+            if not is_folder_mark(each["Key"], int(each["Size"]))
+        }
+
+    def _pages(self, **wanted: str) -> Iterator[dict[str, Any]]:
+        """Yield what S3 lists; s3fs would wait for minutes for a server that hangs."""
+        token: dict[str, str] = {}
+        while True:
+            page = self._s3.call_s3(
+                "list_objects_v2", timeout=self.transfer.retry.timeout, **wanted, **token
+            )
+            yield from page.get("Contents", ())
+            if not page.get("IsTruncated") or not page.get("NextContinuationToken"):
+                return
+            token = {"ContinuationToken": page["NextContinuationToken"]}
 
     def stage(
         self,
@@ -250,13 +282,6 @@ class S3Store(Store):
         where = f"s3://{bucket}/{key}"
         check_range(answer.get("ContentRange"), start, stop, len(data), where=where)
         return answer.get("ETag"), data
-
-    def _describe(self, info: Mapping[str, Any]) -> ObjectInfo:
-        return ObjectInfo(
-            size=int(info["size"]),
-            etag=strong_etag(info.get("ETag")),
-            modified=modified_of(info),
-        )
 
     def _translate(self, error: Exception, location: Location) -> Exception | None:
         row = BY_CODE.get(_code(error) or "") or _row_by_type(error)

@@ -21,7 +21,15 @@ from remote_models.storage._staging import SpooledStagedFile, StagedFile
 from remote_models.storage._upload_journal import UploadJournal
 from remote_models.storage._uploads import UnfinishedUpload
 
-__all__ = ["Buffer", "ObjectInfo", "Store", "absence_as_such", "check_size", "modified_of"]
+__all__ = [
+    "Buffer",
+    "ObjectInfo",
+    "Store",
+    "absence_as_such",
+    "check_size",
+    "is_folder_mark",
+    "modified_of",
+]
 
 Buffer = bytes | memoryview
 """What a read returns; a view only where that saves a copy."""
@@ -335,6 +343,11 @@ class Store:
 
     def _translate(self, error: Exception, location: Location) -> Exception | None:
         return translate(error, location)
+
+
+def is_folder_mark(key: str, size: int) -> bool:
+    """Whether an object is one of those that some programs put into place as folders."""
+    return size == 0 and key.endswith("/")
 
 
 def modified_of(info: Mapping[str, Any]) -> datetime | None:

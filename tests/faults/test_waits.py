@@ -39,6 +39,8 @@ ACTS: dict[str, Act] = {
     "a small object": lambda store, location: read_all(store, location, limit=100),
     "many ranges": lambda store, location: list(read_chunks(store, location, 40 * MIB)),
     "a look": lambda store, location: store.head(location),
+    "a listing": lambda store, location: store.list(location.parent),
+    "a listing of names": lambda store, location: store.list_names(location.parent, "o"),
     "a small save": lambda store, location: publish(store, location, b"hello"),
     "a large save": lambda store, location: publish(store, location, b"x" * 9 * MIB),
 }
