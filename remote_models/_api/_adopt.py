@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from remote_models._api._arguments import URL, Progress, StorageOptions
+from remote_models._api._metadata import plain_metadata
 from remote_models._progress_bar import progress_callback
 from remote_models._version import __version__
 from remote_models.adoption import adopt
@@ -60,7 +61,7 @@ def adopt_model(
         location,
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         producer={"adopted_by": f"remote_models {__version__}"},
-        metadata=metadata or {},
+        metadata=plain_metadata(metadata),
         overwrite=overwrite,
         manifest_at=Location.parse(manifest_url, storage_options) if manifest_url else None,
         progress=progress_callback(progress),

@@ -112,7 +112,7 @@ def verify_model(
     Raises:
         ModelNotFoundError: nothing is there.
         ManifestError: there is no manifest, or it is malformed or not the pinned one.
-        UnrecognizedFormatError: there is none because it is no model.
+        UnrecognizedFormatError: it is a folder that is no model, but may hold some.
         SignatureError: no good signature by ``public_key`` vouches for the artifact.
         StorageError: the store refused or failed.
     """

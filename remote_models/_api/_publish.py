@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any
 
 from remote_models._api._arguments import Progress
+from remote_models._api._metadata import plain_metadata
 from remote_models._api._neighbours import refuse_bucket, refuse_repository
 from remote_models._progress_bar import progress_callback
 from remote_models._version import __version__
@@ -57,7 +58,7 @@ def publish_files(
             "remote_models": __version__,
             "python": platform.python_version(),
         },
-        metadata=metadata or {},
+        metadata=plain_metadata(metadata),
         files=files,
         empty_directories=empty_directories,
         tensors=index.tensors,

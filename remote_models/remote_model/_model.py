@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from remote_models.digest import parse_digest
@@ -282,7 +281,6 @@ class RemoteModel:
                 no manifest vouches for the bytes, and while a save is under way: then
                 only the store can tell which of the candidates is there.
             exports: Whether files are copied, too, that only other runtimes read.
-            exports: Whether files are copied, too, that only other runtimes read.
 
         Raises:
             IntegrityError: a byte differs from what the manifest vouches for.
@@ -327,10 +325,11 @@ class RemoteModel:
 
         Raises:
             ManifestError: there is no manifest to compare with.
-            UnrecognizedFormatError: there is none because this is no model.
+            UnrecognizedFormatError: it is a folder that is no model, but may hold some.
         """
         if self._stored is None:
-            self.recognise()  # a folder with models in it, for example
+            if self.layout is Layout.DIRECTORY:
+                self.recognise()
             raise ManifestError(
                 "no manifest vouches for these files",
                 where=str(self.location),
@@ -346,12 +345,7 @@ class RemoteModel:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
     def __repr__(self) -> str:

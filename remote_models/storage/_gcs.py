@@ -117,18 +117,20 @@ class GCSStore(Store):
         )
 
     def list(self, location: Location) -> Mapping[str, ObjectInfo]:
-        return self._list(location, "")
+        return self._list(location, "", {})
 
     def list_names(self, folder: Location, prefix: str) -> Mapping[str, ObjectInfo]:
-        return self._list(folder, prefix, delimiter="/")
+        return self._list(folder, prefix, {"delimiter": "/"})
 
-    def _list(self, folder: Location, prefix: str, **limits: str) -> Mapping[str, ObjectInfo]:
+    def _list(
+        self, folder: Location, prefix: str, limits: Mapping[str, str | int]
+    ) -> Mapping[str, ObjectInfo]:
         """Return the objects in a folder whose relative path starts with ``prefix``."""
         bucket, key, _ = self._gcs.split_path(self._key(folder))
         around = f"{key}/" if key else ""
         with self.errors(folder):
             try:
-                found = list(self._pages(bucket, prefix=f"{around}{prefix}", **limits))
+                found = list(self._pages(bucket, {"prefix": f"{around}{prefix}", **limits}))
             except FileNotFoundError:
                 return {}
         return {
@@ -139,7 +141,7 @@ class GCSStore(Store):
             if not is_folder_mark(each["name"], int(each["size"]))
         }
 
-    def _pages(self, bucket: str, **wanted: str) -> Iterator[dict[str, Any]]:
+    def _pages(self, bucket: str, wanted: Mapping[str, str | int]) -> Iterator[dict[str, Any]]:
         """Yield what GCS lists; gcsfs would wait for minutes for a server that hangs."""
         token: dict[str, str] = {}
         while True:

@@ -104,18 +104,22 @@ class S3Store(Store):
         return _info(found)
 
     def list(self, location: Location) -> Mapping[str, ObjectInfo]:
-        return self._list(location, "")
+        return self._list(location, "", {})
 
     def list_names(self, folder: Location, prefix: str) -> Mapping[str, ObjectInfo]:
-        return self._list(folder, prefix, Delimiter="/")
+        return self._list(folder, prefix, {"Delimiter": "/"})
 
-    def _list(self, folder: Location, prefix: str, **limits: str) -> Mapping[str, ObjectInfo]:
+    def _list(
+        self, folder: Location, prefix: str, limits: Mapping[str, str | int]
+    ) -> Mapping[str, ObjectInfo]:
         """Return the objects in a folder whose relative path starts with ``prefix``."""
         bucket, key, _ = self._s3.split_path(self._key(folder))
         around = f"{key}/" if key else ""
         with self.errors(folder):
             try:
-                found = list(self._pages(Bucket=bucket, Prefix=f"{around}{prefix}", **limits))
+                found = list(
+                    self._pages({"Bucket": bucket, "Prefix": f"{around}{prefix}", **limits})
+                )
             except FileNotFoundError:
                 return {}
         return {
@@ -128,7 +132,7 @@ class S3Store(Store):
             if not is_folder_mark(each["Key"], int(each["Size"]))
         }
 
-    def _pages(self, **wanted: str) -> Iterator[dict[str, Any]]:
+    def _pages(self, wanted: Mapping[str, str | int]) -> Iterator[dict[str, Any]]:
         """Yield what S3 lists; s3fs would wait for minutes for a server that hangs."""
         token: dict[str, str] = {}
         while True:
