@@ -10,14 +10,7 @@ from remote_models._api._artifacts import open_model
 from remote_models._api._fetch import fetched, other_verb
 from remote_models._api._guarding import guard_copy
 from remote_models._api._keys import Key
-from remote_models._api._local_copy import (
-    LOCAL_NAMES,
-    empty_directories_of,
-    files_of,
-    refuse_reference_to_copy,
-    temporary_directory,
-)
-from remote_models._api._publish import publish_files
+from remote_models._api._model_files import ModelFiles
 from remote_models._api._streaming import (
     STREAMED_GENERATION,
     load_model_lazily,
@@ -32,9 +25,8 @@ from remote_models._api._translating import (
 from remote_models._progress_bar import progress_callback
 from remote_models.errors import ArgumentError, FormatError
 from remote_models.formats import Format
-from remote_models.frameworks import SaveOptions, choose_framework, framework_of
+from remote_models.frameworks import SaveOptions, choose_framework
 from remote_models.manifest import Manifest
-from remote_models.publishing import local_files
 from remote_models.storage import Location, TransferSettings
 
 __all__ = ["load_model", "save_model"]
@@ -94,40 +86,17 @@ def save_model(
         ArgumentError: an argument makes no sense.
         StorageError: the store refused or failed; the message says what to do.
     """
-    framework = framework_of(model)
     location = Location.parse(url, storage_options)
-    format = model_format(location, save_format)
     options = SaveOptions(
         include_optimizer=include_optimizer, signatures=signatures, save_traces=save_traces
     )
-    streamed = framework.stream_model(model, format, options)
-    if streamed is not None:
-        return publish_files(
+    with ModelFiles.of_model(model, model_format(location, save_format), options) as files:
+        return files.publish(
             location,
-            format,
-            {location.name: streamed.file},
-            producer=framework.versions(),
             overwrite=overwrite,
             metadata=metadata,
             transfer=transfer,
             progress=progress,
-            description=streamed.description,
-        )
-    with temporary_directory() as folder:
-        path = folder / LOCAL_NAMES[format]
-        framework.save_model(model, path, format, options)
-        refuse_reference_to_copy(path, str(location))
-        return publish_files(
-            location,
-            format,
-            local_files(files_of(path) if path.is_dir() else {location.name: path}),
-            producer=framework.versions(),
-            overwrite=overwrite,
-            metadata=metadata,
-            transfer=transfer,
-            progress=progress,
-            empty_directories=empty_directories_of(path),
-            description=framework.describe(model),
         )
 
 

@@ -53,6 +53,9 @@ class KerasArchiveFile(StreamedFile):
             yield chunk
         yield memoryview(self._frame(checksum)[1])
 
+    def frozen(self) -> KerasArchiveFile:
+        return KerasArchiveFile(self._before, self._weights.frozen(), self._after)
+
     def _frame(self, checksum: int) -> tuple[bytes, bytes]:
         """Return what stands before the bytes of the weights, and what behind them."""
         size = self._weights.size

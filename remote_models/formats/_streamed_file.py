@@ -6,7 +6,7 @@ import io
 import os
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import IO, TYPE_CHECKING, Any
 
@@ -88,6 +88,10 @@ class StreamedFile:
                     with content[start : start + _CHUNK] as chunk:
                         yield chunk
 
+    def frozen(self) -> StreamedFile:
+        """Return the file with the values that its tensors have now, copied."""
+        return StreamedFile([_frozen(piece) for piece in self.pieces])
+
     def open(self) -> IO[bytes]:
         """Open the file to look at its structure: in place of a tensor there are zeros.
 
@@ -129,6 +133,13 @@ class _Structure(io.RawIOBase):
         view[:count] = piece[start : start + count] if isinstance(piece, bytes) else bytes(count)
         self._position += count
         return count
+
+
+def _frozen(piece: bytes | DelayedTensor) -> bytes | DelayedTensor:
+    if isinstance(piece, bytes):
+        return piece
+    array = np.array(piece.read())
+    return replace(piece, read=lambda: array)
 
 
 def _size(piece: bytes | DelayedTensor) -> int:

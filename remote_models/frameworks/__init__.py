@@ -4,10 +4,8 @@ from remote_models.frameworks._choice import choose_framework, framework_of
 from remote_models.frameworks._framework import (
     Framework,
     InferenceOnlyWarning,
-    ModelDescription,
     NotInConfigurationError,
     SaveOptions,
-    StreamedSave,
     TensorSpec,
     TensorStream,
     UnknownClassError,
@@ -16,6 +14,8 @@ from remote_models.frameworks._framework import (
 )
 from remote_models.frameworks._named_tensors import NamedTensors, named_tensors
 from remote_models.frameworks._state_stream import state_stream
+from remote_models.frameworks._streamed_save import ModelDescription, StreamedSave
+from remote_models.frameworks._training import Training, is_beside_weights
 
 __all__ = [
     "Framework",
@@ -27,11 +27,13 @@ __all__ = [
     "StreamedSave",
     "TensorSpec",
     "TensorStream",
+    "Training",
     "UnknownClassError",
     "UnmatchedTensorsError",
     "WeightsOptions",
     "choose_framework",
     "framework_of",
+    "is_beside_weights",
     "named_tensors",
     "state_stream",
 ]

@@ -11,18 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from remote_models.errors import FormatError, GenerationError
 from remote_models.formats import Format, Recognition
+from remote_models.frameworks._streamed_save import ModelDescription, StreamedSave
 
 if TYPE_CHECKING:
-    from remote_models.formats.streaming import StreamedFile
     from remote_models.frameworks._named_tensors import NamedTensors
+    from remote_models.frameworks._training import Training
 
 __all__ = [
     "Framework",
     "InferenceOnlyWarning",
-    "ModelDescription",
     "NotInConfigurationError",
     "SaveOptions",
-    "StreamedSave",
     "TensorSpec",
     "TensorStream",
     "UnknownClassError",
@@ -53,35 +52,6 @@ class WeightsOptions:
 
     skip_mismatch: bool = False
     by_name: bool = False
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ModelDescription:
-    """What a live model tells of the variables that its weights file only numbers.
-
-    Attributes:
-        name: The model's own name.
-        variables: The framework's name of each variable by its key in the file, as far
-            as the framework tells.
-        architecture: The configuration, ``None`` for a model that has none.
-    """
-
-    name: str
-    variables: Mapping[str, str]
-    architecture: Mapping[str, Any] | None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StreamedSave:
-    """A saved model that is one file, made while it is sent.
-
-    Attributes:
-        file: The file. Its tensors are asked for when their turn comes.
-        description: What is known of the variables in it.
-    """
-
-    file: StreamedFile
-    description: ModelDescription
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -248,6 +218,10 @@ class Framework(ABC):
             GenerationError: the framework has nothing for a part of it.
         """
         raise AssertionError(f"{self.name} does not translate")
+
+    @abstractmethod
+    def training(self, model: Any) -> Training:
+        """Return what is to be known of ``model`` while it is trained."""
 
     @abstractmethod
     def versions(self) -> Mapping[str, str]:

@@ -37,7 +37,7 @@ from remote_models.frameworks._keras_state import (
     variable_paths,
 )
 
-__all__ = ["model_documents", "stream_archive", "stream_h5", "stream_weights"]
+__all__ = ["model_documents", "stream_archive", "stream_groups", "stream_h5", "stream_weights"]
 
 
 def model_documents(model: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -58,7 +58,7 @@ def stream_weights(model: Any) -> tuple[StreamedFile, Mapping[str, str]]:
         The file, and the path of each variable by its key in it.
     """
     groups = record_state(model)
-    return _lay_out(groups), variable_paths(groups)
+    return stream_groups(groups), variable_paths(groups)
 
 
 def stream_archive(model: Any) -> tuple[StreamedFile, Mapping[str, str]]:
@@ -74,7 +74,7 @@ def stream_archive(model: Any) -> tuple[StreamedFile, Mapping[str, str]]:
     with Keras3AssetFolder() as assets:
         groups = record_state(model, assets)
         after = dict(assets.files())
-    return KerasArchiveFile(before, _lay_out(groups), after), variable_paths(groups)
+    return KerasArchiveFile(before, stream_groups(groups), after), variable_paths(groups)
 
 
 def stream_h5(model: Any, *, include_optimizer: bool) -> StreamedFile:
@@ -98,7 +98,8 @@ def stream_h5(model: Any, *, include_optimizer: bool) -> StreamedFile:
     return legacy_model_file(attributes, weights, _by_path(getattr(optimizer, "variables", ())))
 
 
-def _lay_out(groups: Sequence[StateGroup]) -> StreamedFile:
+def stream_groups(groups: Sequence[StateGroup]) -> StreamedFile:
+    """Return a weights file that holds some groups."""
     with Hdf5Layout() as layout:
         for group in groups:
             made = layout.root.create_group(group.path)

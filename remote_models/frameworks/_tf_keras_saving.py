@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -37,9 +38,16 @@ from remote_models.frameworks._asset_folder import AssetFolder
 __all__ = ["stream_archive", "stream_h5", "stream_h5_weights", "stream_weights"]
 
 
-def stream_weights(model: Any) -> StreamedFile:
-    """Return the file that ``model.save_weights("….weights.h5")`` writes."""
-    return _lay_out(model, None)
+def stream_weights(
+    model: Any, others: Mapping[str, Sequence[Any]] = MappingProxyType({})
+) -> StreamedFile:
+    """Return the file that ``model.save_weights("….weights.h5")`` writes.
+
+    Args:
+        model: A model that is built.
+        others: Variables that go into groups of their own, beside what tf_keras writes.
+    """
+    return _lay_out(model, None, others)
 
 
 def stream_archive(model: Any) -> StreamedFile:
@@ -135,11 +143,19 @@ def _format_of_version_3() -> Iterator[None]:
         enabled.value = before
 
 
-def _lay_out(model: Any, assets: AssetFolder | None) -> StreamedFile:
+def _lay_out(
+    model: Any,
+    assets: AssetFolder | None,
+    others: Mapping[str, Sequence[Any]] = MappingProxyType({}),
+) -> StreamedFile:
     visits = _Visits()
     with Hdf5Layout() as layout:
         store = _LayoutStore(model, layout, visits)
         saving_lib._save_state(model, store, assets, "", visits)  # noqa: SLF001 - see the module
+        for path, variables in others.items():
+            group = layout.root.create_group(path)
+            for number, tensor in enumerate(_by_name(variables)):
+                layout.add(group, str(number), tensor)
     return layout.file()
 
 

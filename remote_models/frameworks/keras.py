@@ -14,9 +14,7 @@ from remote_models.errors import ArgumentError, FormatError, MissingDependencyEr
 from remote_models.formats import Format, Recognition
 from remote_models.frameworks._framework import (
     Framework,
-    ModelDescription,
     SaveOptions,
-    StreamedSave,
     TensorStream,
     UnknownClassError,
     WeightsOptions,
@@ -41,6 +39,7 @@ from remote_models.frameworks._keras_saving import stream_archive, stream_h5, st
 from remote_models.frameworks._keras_state import record_state, variable_paths
 from remote_models.frameworks._keras_streaming import build_and_load, load_state
 from remote_models.frameworks._keras_unfilled import check_variables
+from remote_models.frameworks._streamed_save import ModelDescription, StreamedSave
 from remote_models.frameworks._variable_budget import VariableBudget, stored_bytes
 from remote_models.remote_model import RemoteModel
 from remote_models.storage import Location, open_store
@@ -48,6 +47,7 @@ from remote_models.storage import Location, open_store
 if TYPE_CHECKING:
     from remote_models.formats.streaming import StreamedFile
     from remote_models.frameworks._named_tensors import NamedTensors
+    from remote_models.frameworks._training import Training
 
 __all__ = ["Keras3"]
 
@@ -83,6 +83,11 @@ class Keras3(Framework):
     @property
     def runs_graphs(self) -> bool:
         return bool(keras.backend.backend() == "tensorflow")
+
+    def training(self, model: Any) -> Training:
+        from remote_models.frameworks._keras_training import Keras3Training
+
+        return Keras3Training(model)
 
     def versions(self) -> Mapping[str, str]:
         backend = keras.backend.backend()

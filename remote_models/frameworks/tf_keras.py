@@ -16,12 +16,11 @@ from remote_models.formats import Format, Recognition
 from remote_models.frameworks._assets import track_assets
 from remote_models.frameworks._framework import (
     Framework,
-    ModelDescription,
     SaveOptions,
-    StreamedSave,
     WeightsOptions,
 )
 from remote_models.frameworks._given_objects import GivenObjects
+from remote_models.frameworks._streamed_save import ModelDescription, StreamedSave
 from remote_models.frameworks._tf_keras_budget import within_budget
 from remote_models.frameworks._tf_keras_saving import (
     stream_archive,
@@ -33,6 +32,7 @@ from remote_models.frameworks._variable_budget import VariableBudget, stored_byt
 
 if TYPE_CHECKING:
     from remote_models.formats.streaming import StreamedFile
+    from remote_models.frameworks._training import Training
 
 __all__ = ["TFKeras"]
 
@@ -42,6 +42,11 @@ class TFKeras(Framework):
 
     name = "tf_keras"
     generation = 2
+
+    def training(self, model: Any) -> Training:
+        from remote_models.frameworks._tf_keras_training import TFKerasTraining
+
+        return TFKerasTraining(model, self.describe)
 
     def versions(self) -> Mapping[str, str]:
         return {

@@ -35,7 +35,11 @@ DELETING = "deleting"
 
 SAVED_MODEL = "saved_model.pb"
 
-_FILE_NAMES = {Format.KERAS: "model.keras", Format.H5: "model.h5"}
+_FILE_NAMES = {
+    Format.KERAS: "model.keras",
+    Format.H5: "model.h5",
+    Format.KERAS_WEIGHTS: "model.weights.h5",
+}
 """What a model is called that is one file; a SavedModel is the numbered folder itself."""
 
 

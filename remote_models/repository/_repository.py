@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from remote_models._api import load_model, open_model, save_model
+from remote_models._api import load_model, open_model
 from remote_models._api._arguments import URL, Progress, StorageOptions, model_format
 from remote_models._api._keys import Key
 from remote_models._api._listing import refuse_missing_bucket
+from remote_models._api._model_files import ModelFiles
 from remote_models.errors import ArgumentError
+from remote_models.frameworks import SaveOptions
 from remote_models.manifest import Manifest
 from remote_models.remote_model import RemoteModel
 from remote_models.repository._aliases import LATEST, Aliases, check_alias
@@ -96,24 +98,50 @@ class Repository:
             ArgumentError: an argument makes no sense.
             StorageError: the store refused or failed; the message says what to do.
         """
+        format = model_format(self.location.join("1"), save_format)
+        options = SaveOptions(
+            include_optimizer=include_optimizer, signatures=signatures, save_traces=save_traces
+        )
 
         def publish(location: Location) -> Manifest:
-            return save_model(
-                model,
-                location.url,
-                overwrite=False,
-                save_format=save_format,
-                include_optimizer=include_optimizer,
-                signatures=signatures,
-                save_traces=save_traces,
-                metadata=metadata,
-                storage_options=location.storage_options,
-                transfer=self._transfer,
-                progress=progress,
-            )
+            with ModelFiles.of_model(model, format, options) as files:
+                return self._publish(files, location, metadata, progress)
 
-        format = model_format(self.location.join("1"), save_format)
         return save_version(self._store, self.location, format, publish)
+
+    def save_files(
+        self,
+        files: ModelFiles,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        progress: Progress = None,
+    ) -> Version:
+        """Save the files of a model as the next version, as :meth:`save` does; they stay.
+
+        Raises:
+            ArgumentError: an argument makes no sense.
+            StorageError: the store refused or failed; the message says what to do.
+        """
+
+        def publish(location: Location) -> Manifest:
+            return self._publish(files, location, metadata, progress)
+
+        return save_version(self._store, self.location, files.format, publish)
+
+    def _publish(
+        self,
+        files: ModelFiles,
+        location: Location,
+        metadata: Mapping[str, Any] | None,
+        progress: Progress,
+    ) -> Manifest:
+        return files.publish(
+            location,
+            overwrite=False,
+            metadata=metadata,
+            transfer=self._transfer,
+            progress=progress,
+        )
 
     def load(
         self,

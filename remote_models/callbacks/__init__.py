@@ -1,0 +1,6 @@
+"""Callbacks for training with Keras 3 and tf_keras, which save while training goes on."""
+
+from remote_models.callbacks._backup import BackupAndRestore
+from remote_models.callbacks._model_checkpoint import ModelCheckpoint
+
+__all__ = ["BackupAndRestore", "ModelCheckpoint"]
