@@ -11,7 +11,7 @@ variable "name" {
 }
 
 variable "model_url" {
-  description = "Model to serve: s3://BUCKET/PATH, or an alias of a repository."
+  description = "Model to serve: s3://BUCKET/PATH, or a repository of its versions."
   type        = string
   nullable    = false
 
@@ -48,6 +48,33 @@ variable "model_policy_json" {
       ["*", "s3:*", "s3:PutObject", "s3:DeleteObject"],
     )) == 0, true)
     error_message = "A function that answers requests writes no models: give it the reader's policy."
+  }
+}
+
+variable "model_alias" {
+  description = "Alias of the repository at model_url whose version is served. Null: latest, if model_url is a repository."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.model_alias == null || can(regex("^[A-Za-z][A-Za-z0-9._-]{0,62}$", var.model_alias))
+    error_message = "An alias is a letter, and at most 62 letters, digits, dots, underscores and hyphens after it."
+  }
+}
+
+variable "refresh_seconds" {
+  description = "After how many seconds a request looks for another version first. Null: an instance serves the version with which it started."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.refresh_seconds == null || try(var.refresh_seconds > 0, false)
+    error_message = "Another version is looked for after more than 0 seconds."
+  }
+
+  validation {
+    condition     = var.refresh_seconds == null || var.manifest_digest == null
+    error_message = "What is pinned by manifest_digest never changes: leave refresh_seconds out."
   }
 }
 
@@ -219,9 +246,10 @@ variable "environment" {
 
   validation {
     condition = length(setintersection(keys(var.environment), [
-      "REMOTE_MODELS_URL", "REMOTE_MODELS_MANIFEST_DIGEST", "REMOTE_MODELS_RUNTIME",
+      "REMOTE_MODELS_URL", "REMOTE_MODELS_ALIAS", "REMOTE_MODELS_MANIFEST_DIGEST",
+      "REMOTE_MODELS_REFRESH", "REMOTE_MODELS_RUNTIME",
     ])) == 0
-    error_message = "Model, digest and runtime have variables of their own."
+    error_message = "Model, alias, digest, seconds and runtime have variables of their own."
   }
 }
 

@@ -2,6 +2,8 @@ locals {
   environment = merge(
     # Loading by a digest needs no other trust in the bucket.
     { for digest in compact([var.manifest_digest]) : "REMOTE_MODELS_MANIFEST_DIGEST" => digest },
+    { for alias in compact([var.model_alias]) : "REMOTE_MODELS_ALIAS" => alias },
+    { for seconds in var.refresh_seconds[*] : "REMOTE_MODELS_REFRESH" => tostring(seconds) },
     {
       # The disk is memory here: a copy of the model there would take it twice.
       REMOTE_MODELS_CACHE   = "off"

@@ -54,7 +54,7 @@ variable "service_account_email" {
 }
 
 variable "model_url" {
-  description = "Model to serve: gs://BUCKET/PATH, or an alias of a repository."
+  description = "Model to serve: gs://BUCKET/PATH, or a repository of its versions."
   type        = string
   nullable    = false
 
@@ -72,6 +72,33 @@ variable "manifest_digest" {
   validation {
     condition     = var.manifest_digest == null || can(regex("^sha256:[0-9a-f]{64}$", var.manifest_digest))
     error_message = "A digest is sha256: and 64 hexadecimal digits, as save_model returns it."
+  }
+}
+
+variable "model_alias" {
+  description = "Alias of the repository at model_url whose version is served. Null: latest, if model_url is a repository."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.model_alias == null || can(regex("^[A-Za-z][A-Za-z0-9._-]{0,62}$", var.model_alias))
+    error_message = "An alias is a letter, and at most 62 letters, digits, dots, underscores and hyphens after it."
+  }
+}
+
+variable "refresh_seconds" {
+  description = "After how many seconds a request looks for another version first. Null: an instance serves the version with which it started."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.refresh_seconds == null || try(var.refresh_seconds > 0, false)
+    error_message = "Another version is looked for after more than 0 seconds."
+  }
+
+  validation {
+    condition     = var.refresh_seconds == null || var.manifest_digest == null
+    error_message = "What is pinned by manifest_digest never changes: leave refresh_seconds out."
   }
 }
 
@@ -252,9 +279,10 @@ variable "environment" {
 
   validation {
     condition = length(setintersection(keys(var.environment), [
-      "REMOTE_MODELS_URL", "REMOTE_MODELS_MANIFEST_DIGEST", "REMOTE_MODELS_RUNTIME",
+      "REMOTE_MODELS_URL", "REMOTE_MODELS_ALIAS", "REMOTE_MODELS_MANIFEST_DIGEST",
+      "REMOTE_MODELS_REFRESH", "REMOTE_MODELS_RUNTIME",
     ])) == 0
-    error_message = "Model, digest and runtime have variables of their own."
+    error_message = "Model, alias, digest, seconds and runtime have variables of their own."
   }
 }
 

@@ -249,6 +249,8 @@ run "refuses_bad_values" {
     name                 = "a function"
     model_url            = "gs://models/digits"
     manifest_digest      = "sha256:abc"
+    model_alias          = "1"
+    refresh_seconds      = 0
     model_policy_json    = "everything"
     runtime              = "torch"
     image_uri            = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/digits:latest"
@@ -268,6 +270,8 @@ run "refuses_bad_values" {
     var.name,
     var.model_url,
     var.manifest_digest,
+    var.model_alias,
+    var.refresh_seconds,
     var.model_policy_json,
     var.runtime,
     var.image_uri,
@@ -282,4 +286,32 @@ run "refuses_bad_values" {
     var.log_retention_days,
     var.alarm_actions,
   ]
+}
+
+run "follows_an_alias" {
+  variables {
+    model_alias     = "production"
+    refresh_seconds = 60
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.environment[0].variables["REMOTE_MODELS_ALIAS"] == "production"
+    error_message = "The function follows another alias."
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.environment[0].variables["REMOTE_MODELS_REFRESH"] == "60"
+    error_message = "The function does not look for another version."
+  }
+}
+
+run "refuses_to_refresh_what_is_pinned" {
+  command = plan
+
+  variables {
+    manifest_digest = "sha256:1111111111111111111111111111111111111111111111111111111111111111"
+    refresh_seconds = 60
+  }
+
+  expect_failures = [var.refresh_seconds]
 }

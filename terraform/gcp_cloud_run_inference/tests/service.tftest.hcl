@@ -130,6 +130,8 @@ run "refuses_bad_values" {
     service_account_email = "123456-compute@developer.gserviceaccount.com"
     model_url             = "s3://models/digits"
     manifest_digest       = "sha256:ABC"
+    model_alias           = "1"
+    refresh_seconds       = 0
     runtime               = "torch"
     cpu                   = 3
     min_instances         = -1
@@ -153,6 +155,8 @@ run "refuses_bad_values" {
     var.service_account_email,
     var.model_url,
     var.manifest_digest,
+    var.model_alias,
+    var.refresh_seconds,
     var.runtime,
     var.cpu,
     var.min_instances,
@@ -191,4 +195,32 @@ run "refuses_more_scratch_than_memory" {
   }
 
   expect_failures = [var.scratch_mib]
+}
+
+run "follows_an_alias" {
+  variables {
+    model_alias     = "production"
+    refresh_seconds = 60
+  }
+
+  assert {
+    condition     = { for variable in google_cloud_run_v2_service.this.template[0].containers[0].env : variable.name => variable.value }["REMOTE_MODELS_ALIAS"] == "production"
+    error_message = "The service follows another alias."
+  }
+
+  assert {
+    condition     = { for variable in google_cloud_run_v2_service.this.template[0].containers[0].env : variable.name => variable.value }["REMOTE_MODELS_REFRESH"] == "60"
+    error_message = "The service does not look for another version."
+  }
+}
+
+run "refuses_to_refresh_what_is_pinned" {
+  command = plan
+
+  variables {
+    manifest_digest = "sha256:1111111111111111111111111111111111111111111111111111111111111111"
+    refresh_seconds = 60
+  }
+
+  expect_failures = [var.refresh_seconds]
 }
