@@ -250,7 +250,6 @@ run "refuses_bad_values" {
     model_url            = "gs://models/digits"
     manifest_digest      = "sha256:abc"
     model_alias          = "1"
-    refresh_seconds      = 0
     model_policy_json    = "everything"
     runtime              = "torch"
     image_uri            = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/digits:latest"
@@ -271,7 +270,6 @@ run "refuses_bad_values" {
     var.model_url,
     var.manifest_digest,
     var.model_alias,
-    var.refresh_seconds,
     var.model_policy_json,
     var.runtime,
     var.image_uri,
@@ -311,6 +309,16 @@ run "refuses_to_refresh_what_is_pinned" {
   variables {
     manifest_digest = "sha256:1111111111111111111111111111111111111111111111111111111111111111"
     refresh_seconds = 60
+  }
+
+  expect_failures = [var.refresh_seconds]
+}
+
+run "refuses_to_refresh_all_the_time" {
+  command = plan
+
+  variables {
+    refresh_seconds = 0
   }
 
   expect_failures = [var.refresh_seconds]

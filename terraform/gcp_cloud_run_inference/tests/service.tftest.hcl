@@ -131,7 +131,6 @@ run "refuses_bad_values" {
     model_url             = "s3://models/digits"
     manifest_digest       = "sha256:ABC"
     model_alias           = "1"
-    refresh_seconds       = 0
     runtime               = "torch"
     cpu                   = 3
     min_instances         = -1
@@ -156,7 +155,6 @@ run "refuses_bad_values" {
     var.model_url,
     var.manifest_digest,
     var.model_alias,
-    var.refresh_seconds,
     var.runtime,
     var.cpu,
     var.min_instances,
@@ -220,6 +218,16 @@ run "refuses_to_refresh_what_is_pinned" {
   variables {
     manifest_digest = "sha256:1111111111111111111111111111111111111111111111111111111111111111"
     refresh_seconds = 60
+  }
+
+  expect_failures = [var.refresh_seconds]
+}
+
+run "refuses_to_refresh_all_the_time" {
+  command = plan
+
+  variables {
+    refresh_seconds = 0
   }
 
   expect_failures = [var.refresh_seconds]
