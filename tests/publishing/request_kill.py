@@ -14,12 +14,23 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 
 def main() -> None:
+    from publishing import artifacts
+
+    with TemporaryDirectory(dir=artifacts.SCRATCH) as scratch:
+        # What a killed saver leaves there would fill the memory, some day.
+        artifacts.SCRATCH = scratch
+        obey(Path(scratch))
+
+
+def obey(scratch: Path) -> None:
     from publishing.request_scenarios import SCENARIOS
     from remote_models.publishing import _manifest_file
     from remote_models.storage import Location
@@ -38,6 +49,8 @@ def main() -> None:
         os.waitpid(child, os.WUNTRACED)
         print(child, flush=True)
         _, status = os.waitpid(child, 0)
+        for left in scratch.iterdir():
+            shutil.rmtree(left)
         print(status, flush=True)
 
 

@@ -40,10 +40,13 @@ _libc.ptrace.restype = ctypes.c_long
 def main(folder: str, name: str, every: str) -> None:
     # The packages of the tests, when this is run as a program.
     sys.path.insert(0, str(Path(__file__).parents[1]))
+    from publishing import artifacts
     from publishing.artifacts import save
     from publishing.test_faults import SCENARIOS
     from remote_models.storage import Location
 
+    artifacts.SCRATCH = f"{folder}/scratch"  # which goes with the folder, what is left there, too
+    os.mkdir(artifacts.SCRATCH)
     scenario = SCENARIOS[name]
     for at in range(0, MOST_POINTS, int(every)):
         location = Location.parse(f"{folder}/point-{at}").join(scenario.content("new").name)
