@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 import remote_models as rm
 from remote_models.errors import IntegrityError
+from remote_models.manifest import StoredManifest
 from remote_models.remote_model import RemoteModel
 from remote_models.storage import Location
-from weights.artifacts import flip, opened, store_tensors, without_digests, write_weights
+from weights.artifacts import flip, opened, put, store_tensors, without_digests, write_weights
+from weights.counting_proxy import CountingProxy
 
 BLOCK = 256
 """Bytes of a block here: 64 elements of float32."""
@@ -208,3 +210,24 @@ def test_the_figures_are_those_of_the_whole_arrays(rows: list[tuple[float, float
     assert found.not_finite == np.count_nonzero(differs & ~finite)
     assert found.max_abs == np.abs(gaps).max(initial=0)
     assert found.l2 == pytest.approx(np.linalg.norm(gaps))
+
+
+def test_a_store_is_asked_for_the_manifests_and_the_blocks_that_differ(
+    counted_base: Location, proxy: CountingProxy
+) -> None:
+    before = np.zeros((1024, 2048), np.float32)  # 8 MiB
+    after = before.copy()
+    after[0, 0] = after[-1, -1] = 1
+    urls = []
+    for name, array in (("before", before), ("after", after)):
+        manifest = store_tensors(counted_base.join(name), {"a": array, "b": before})
+        data = StoredManifest(current=manifest).to_bytes()
+        put(counted_base.join(f"{name}/manifest.json"), data)
+        urls.append(counted_base.join(name).url)
+    proxy.clear()
+    found = rm.diff_models(*urls, storage_options=counted_base.storage_options)
+    assert [each.different for each in found.tensors] == [2, 0]
+    assert found.bytes_read == 4 * 64 * 1024
+    assert proxy.requests == 2 + 4  # of each the manifest and two blocks
+    manifests = 2 * len(data)
+    assert proxy.nbytes < 4 * 64 * 1024 + manifests + 4096  # of 32 MiB
