@@ -25,7 +25,7 @@ from remote_models.cli._output import (
     print_json,
     print_line,
 )
-from remote_models.cli._walks import executor_of, refuse_for_many, refuse_for_one, report_results
+from remote_models.cli._walks import Report, executor_of, refuse_for_many, refuse_for_one
 from remote_models.manifest import Manifest
 from remote_models.remote_model import VerifyReport
 
@@ -60,14 +60,16 @@ def verify(options: argparse.Namespace) -> int:
 
 def _verify_all(options: argparse.Namespace) -> int:
     refuse_for_many(options, "manifest_url", "manifest_digest")
+    report = Report(options=options, told=_told, document=_document, is_good=lambda each: each.ok)
     with executor_of(options) as executor:
         results = verify_models(
             options.url,
             executor=executor,
             public_key=options.public_key,
             storage_options=storage_options_of(options),
+            on_result=report.tell,
         )
-    return report_results(options, results, _told, _document, lambda report: report.ok)
+    return report.finish(results)
 
 
 def _told(report: VerifyReport) -> str:
@@ -151,6 +153,7 @@ def copy(options: argparse.Namespace) -> int:
 
 def _copy_all(options: argparse.Namespace) -> int:
     refuse_for_many(options, "manifest_url", "manifest_digest")
+    report = Report(options=options, told=_copied, document=document_of_manifest)
     with executor_of(options) as executor:
         results = copy_models(
             options.url,
@@ -160,8 +163,9 @@ def _copy_all(options: argparse.Namespace) -> int:
             public_key=options.public_key,
             storage_options=storage_options_of(options),
             target_options=second_options_of(options),
+            on_result=report.tell,
         )
-    return report_results(options, results, _copied, document_of_manifest)
+    return report.finish(results)
 
 
 def _copied(manifest: Manifest) -> str:

@@ -15,7 +15,7 @@ from remote_models.errors import (
     TensorNotFoundError,
 )
 
-__all__ = ["exit_code_of", "report_failure"]
+__all__ = ["exit_code_of", "one_line", "report_failure"]
 
 
 def report_failure(error: Exception, verb: str, *, debug: bool, as_json: bool) -> int:
@@ -32,16 +32,17 @@ def report_failure(error: Exception, verb: str, *, debug: bool, as_json: bool) -
 def _explain(error: Exception, verb: str) -> tuple[str, str | None]:
     """Return what happened and what to do about it, one line each."""
     if isinstance(error, RemoteModelsError):
-        return _one_line(error.summary), error.hint and as_options(_one_line(error.hint), verb)
+        return one_line(error.summary), error.hint and as_options(one_line(error.hint), verb)
     if isinstance(error, OSError) and error.strerror:  # of a path on this machine
         text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-        return _one_line(text), None
+        return one_line(text), None
     first = str(error).strip().splitlines()
     summary = f"{type(error).__name__}: {first[0] if first else 'no message'}"
     return summary, "Run it again with --debug and report what it prints"
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """Return a text without line breaks."""
     return " ".join(text.split())
 
 

@@ -19,7 +19,7 @@ from remote_models.cli._output import (
     print_line,
     warnings_as_notes,
 )
-from remote_models.cli._walks import executor_of, refuse_for_many, refuse_for_one, report_results
+from remote_models.cli._walks import Report, executor_of, refuse_for_many, refuse_for_one
 from remote_models.errors import TensorNotFoundError
 from remote_models.manifest import Manifest
 
@@ -51,16 +51,20 @@ def adopt(options: argparse.Namespace) -> int:
 
 def _adopt_all(options: argparse.Namespace) -> int:
     refuse_for_many(options, "manifest_url")
+    report = Report(
+        options=options,
+        told=lambda each: f"adopted {_told(each)}",
+        document=document_of_manifest,
+    )
     with executor_of(options) as executor, warnings_as_notes(quiet=options.quiet):
         results = adopt_models(
             options.url,
             overwrite=options.overwrite,
             executor=executor,
             storage_options=storage_options_of(options),
+            on_result=report.tell,
         )
-    return report_results(
-        options, results, lambda each: f"adopted {_told(each)}", document_of_manifest
-    )
+    return report.finish(results)
 
 
 def _told(manifest: Manifest) -> str:

@@ -12,7 +12,7 @@ from remote_models._progress_bar import format_size
 from remote_models.cli._exit_codes import OK
 from remote_models.cli._options import storage_options_of
 from remote_models.cli._output import print_json, print_line
-from remote_models.cli._walks import executor_of, refuse_for_one, report_results
+from remote_models.cli._walks import Report, executor_of, refuse_for_one
 from remote_models.errors import ArgumentError, ModelNotFoundError
 from remote_models.repository import PruneReport, Repository, Version, prune_repositories
 
@@ -69,6 +69,9 @@ def prune(options: argparse.Namespace) -> int:
 
 
 def _prune_all(options: argparse.Namespace) -> int:
+    printed = Report(
+        options=options, told=lambda report: "; ".join(_lines(report)), document=_document
+    )
     with executor_of(options) as executor:
         results = prune_repositories(
             options.url,
@@ -78,8 +81,9 @@ def _prune_all(options: argparse.Namespace) -> int:
             dry_run=options.dry_run,
             executor=executor,
             storage_options=storage_options_of(options),
+            on_result=printed.tell,
         )
-    return report_results(options, results, lambda report: "; ".join(_lines(report)), _document)
+    return printed.finish(results)
 
 
 def _lines(report: PruneReport) -> Iterator[str]:

@@ -6,16 +6,17 @@ import argparse
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from remote_models._api import ModelResult
 from remote_models.cli._exit_codes import FAILED, INTEGRITY, OK
-from remote_models.cli._failures import exit_code_of
+from remote_models.cli._failures import exit_code_of, one_line
 from remote_models.cli._output import print_errors, print_json, print_line
 from remote_models.cli._wording import as_options
 from remote_models.errors import ArgumentError, MissingDependencyError, RemoteModelsError
 
-__all__ = ["executor_of", "refuse_for_many", "refuse_for_one", "report_results"]
+__all__ = ["Report", "executor_of", "refuse_for_many", "refuse_for_one"]
 
 _T = TypeVar("_T")
 
@@ -92,69 +93,67 @@ def refuse_for_many(options: argparse.Namespace, *names: str) -> None:
             )  # fmt: skip
 
 
-def report_results(
-    options: argparse.Namespace,
-    results: Sequence[ModelResult[_T]],
-    told: Callable[[_T], str],
-    document: Callable[[_T], Any],
-    is_good: Callable[[_T], bool] = lambda _value: True,
-) -> int:
-    """Print what came of each of many models, and return the exit code.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report(Generic[_T]):
+    """Prints what comes of many models: for people as each is done, for programs at the end.
 
-    Integrity goes before all else; models that fail in several ways make it 1.
-
-    Args:
+    Attributes:
         options: Those of the command.
-        results: What came of each.
         told: Says in a line what came of one that did not fail.
         document: The same for programs.
         is_good: Whether it is as it should be.
     """
-    if options.json:
-        print_json([_entry(each, document, is_good, options.verb) for each in results])
-    codes = {OK}
-    for each in results:
-        if each.error is not None:
-            codes.add(exit_code_of(each.error))
-            if not options.json:
-                print_errors([f"error: {' '.join(each.error.summary.split())}"])
-        elif each.value is not None:
-            good = is_good(each.value)
-            codes.add(OK if good else INTEGRITY)
-            if not (options.json or (options.quiet and good)):
-                line = f"{each.path}: {told(each.value)}"
-                print_line(line) if good else print_errors([line])
-    if not (options.json or options.quiet):
-        failed = sum(1 for each in results if each.error or not _is_ok(each, is_good))
-        print_line(f"{len(results) - failed} of {len(results)} done")
-    codes.discard(OK)
-    if INTEGRITY in codes or not codes:
-        return INTEGRITY if codes else OK
-    return codes.pop() if len(codes) == 1 else FAILED
 
+    options: argparse.Namespace
+    told: Callable[[_T], str]
+    document: Callable[[_T], Any]
+    is_good: Callable[[_T], bool] = lambda _value: True
 
-def _is_ok(result: ModelResult[_T], is_good: Callable[[_T], bool]) -> bool:
-    return result.value is not None and is_good(result.value)
+    def tell(self, result: ModelResult[_T]) -> None:
+        """Print a line about one model."""
+        if self.options.json:
+            return
+        if result.error is not None:
+            print_errors([f"error: {one_line(result.error.summary)}"])
+        elif result.value is not None:
+            line = f"{result.path}: {self.told(result.value)}"
+            if not self._is_ok(result):
+                print_errors([line])
+            elif not self.options.quiet:
+                print_line(line)
 
+    def finish(self, results: Sequence[ModelResult[_T]]) -> int:
+        """Print how many there are that are as they should be, and return the exit code.
 
-def _entry(
-    result: ModelResult[_T],
-    document: Callable[[_T], Any],
-    is_good: Callable[[_T], bool],
-    verb: str,
-) -> dict[str, Any]:
-    return {
-        "path": result.path,
-        "url": result.url,
-        "ok": _is_ok(result, is_good),
-        "result": None if result.value is None else document(result.value),
-        "error": None if result.error is None else _error(result.error, verb),
-    }
+        Integrity goes before all else; models that fail in several ways make it 1.
+        """
+        if self.options.json:
+            print_json([self._entry(each) for each in results])
+        elif not self.options.quiet:
+            good = sum(map(self._is_ok, results))
+            print_line(f"{good} of {len(results)} done")
+        codes = {self._code(each) for each in results} - {OK}
+        if not codes or INTEGRITY in codes:
+            return INTEGRITY if codes else OK
+        return codes.pop() if len(codes) == 1 else FAILED
 
+    def _code(self, result: ModelResult[_T]) -> int:
+        if result.error is not None:
+            return exit_code_of(result.error)
+        return OK if self._is_ok(result) else INTEGRITY
 
-def _error(error: RemoteModelsError, verb: str) -> dict[str, Any]:
-    return {
-        "error": type(error).__name__,
-        "message": " ".join(error.summary.split()),
-        "hint": error.hint and as_options(" ".join(error.hint.split()), verb),
-    }
+    def _is_ok(self, result: ModelResult[_T]) -> bool:
+        return result.value is not None and self.is_good(result.value)
+
+    def _entry(self, result: ModelResult[_T]) -> dict[str, Any]:
+        return {
+            "path": result.path,
+            "url": result.url,
+            "ok": self._is_ok(result),
+            "result": None if result.value is None else self.document(result.value),
+            "error": None if result.error is None else self._error(result.error),
+        }
+
+    def _error(self, error: RemoteModelsError) -> dict[str, Any]:
+        hint = error.hint and as_options(one_line(error.hint), self.options.verb)
+        return {"error": type(error).__name__, "message": one_line(error.summary), "hint": hint}
