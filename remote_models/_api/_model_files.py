@@ -29,7 +29,7 @@ from remote_models.frameworks import (
     framework_of,
 )
 from remote_models.manifest import Manifest
-from remote_models.publishing import local_files
+from remote_models.publishing import FindBase, local_files
 from remote_models.storage import Location, TransferSettings
 
 if TYPE_CHECKING:
@@ -139,8 +139,12 @@ class ModelFiles:
         metadata: Mapping[str, Any] | None,
         transfer: TransferSettings | None,
         progress: Progress,
+        find_base: FindBase = lambda: None,
     ) -> Manifest:
         """Publish the files at ``location``, as often as one likes.
+
+        What they have in common with what ``find_base`` finds in the same store need not
+        travel.
 
         Raises:
             RemoteModelsError: as ``save_model`` raises them.
@@ -158,6 +162,7 @@ class ModelFiles:
             progress=progress,
             empty_directories=empty_directories_of(self.written) if self.written else (),
             description=self.description,
+            find_base=find_base,
         )
 
     def _local(self, location: Location) -> Mapping[str, Any]:

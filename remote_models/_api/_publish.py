@@ -15,7 +15,7 @@ from remote_models._version import __version__
 from remote_models.formats import Format, Recognition
 from remote_models.frameworks import ModelDescription
 from remote_models.manifest import Layout, Manifest
-from remote_models.publishing import Artifact, FileSource, publish
+from remote_models.publishing import Artifact, FileSource, FindBase, publish
 from remote_models.storage import Location, TransferSettings, open_store
 
 if TYPE_CHECKING:
@@ -41,8 +41,13 @@ def publish_files(
     created: str | None = None,
     empty_directories: Sequence[str] = (),
     description: ModelDescription | None = None,
+    find_base: FindBase = lambda: None,
 ) -> Manifest:
-    """Publish files as one artifact, with a manifest, and return the manifest."""
+    """Publish files as one artifact, with a manifest, and return the manifest.
+
+    What the artifact has in common with the one that ``find_base`` finds in the same store
+    need not travel.
+    """
     refuse_bucket(location)
     layout = Layout.DIRECTORY if format in _DIRECTORIES else Layout.FILE
     store = open_store(location, transfer)
@@ -90,6 +95,7 @@ def publish_artifact(
         location,
         artifact,
         overwrite=overwrite,
+        find_base=find_base,
         progress=progress_callback(progress),
     )
 

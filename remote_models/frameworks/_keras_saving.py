@@ -70,11 +70,11 @@ def stream_archive(model: Any) -> tuple[StreamedFile, Mapping[str, str]]:
         The file, and the path of each variable by its key in the weights.
     """
     config, metadata = model_documents(model)
-    before = {METADATA: json.dumps(metadata).encode(), CONFIG: json.dumps(config).encode()}
+    documents = {METADATA: json.dumps(metadata).encode(), CONFIG: json.dumps(config).encode()}
     with Keras3AssetFolder() as assets:
         groups = record_state(model, assets)
-        after = dict(assets.files())
-    return KerasArchiveFile(before, stream_groups(groups), after), variable_paths(groups)
+        after = {**documents, **dict(assets.files())}
+    return KerasArchiveFile(stream_groups(groups), after), variable_paths(groups)
 
 
 def stream_h5(model: Any, *, include_optimizer: bool) -> StreamedFile:

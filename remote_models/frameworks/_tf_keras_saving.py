@@ -64,9 +64,9 @@ def stream_archive(model: Any) -> StreamedFile:
         }
         with AssetFolder() as assets:
             weights = _lay_out(model, assets)
-            after = dict(assets.files())
-    before = {METADATA: json.dumps(metadata).encode(), CONFIG: json.dumps(config).encode()}
-    return KerasArchiveFile(before, weights, after)
+            files = dict(assets.files())
+    documents = {METADATA: json.dumps(metadata).encode(), CONFIG: json.dumps(config).encode()}
+    return KerasArchiveFile(weights, {**documents, **files})
 
 
 def stream_h5(model: Any, *, include_optimizer: bool) -> StreamedFile:

@@ -1,6 +1,7 @@
 """Publish artifacts: stage their files, then make them and their manifest visible."""
 
 from remote_models.publishing._artifact import Artifact
+from remote_models.publishing._base import Base, FindBase
 from remote_models.publishing._file_source import FileSource, LocalFile, local_files
 from remote_models.publishing._publish import publish
 from remote_models.publishing._unfinished import (
@@ -11,7 +12,9 @@ from remote_models.publishing._unfinished import (
 
 __all__ = [
     "Artifact",
+    "Base",
     "FileSource",
+    "FindBase",
     "LocalFile",
     "UnfinishedSaves",
     "find_unfinished",

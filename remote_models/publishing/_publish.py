@@ -14,11 +14,12 @@ from functools import partial
 from remote_models.errors import AccessDeniedError, ArgumentError
 from remote_models.manifest import Layout, Manifest, StoredManifest, parse_relative_path
 from remote_models.publishing._artifact import Artifact
+from remote_models.publishing._base import Base, FindBase
 from remote_models.publishing._earlier import EarlierArtifact
 from remote_models.publishing._stage import stage_files
 from remote_models.publishing._switch import OutdatedError, Switch
 from remote_models.remote_model import manifest_location
-from remote_models.storage import Location, ProgressCallback, Publication, Store
+from remote_models.storage import WORTH_COPYING, Location, ProgressCallback, Publication, Store
 
 __all__ = ["publish"]
 
@@ -29,11 +30,13 @@ def publish(
     artifact: Artifact,
     *,
     overwrite: bool,
+    find_base: FindBase = lambda: None,
     progress: ProgressCallback | None = None,
 ) -> Manifest:
     """Put ``artifact`` at ``location`` and return the manifest that was written last.
 
-    Files that are there already, byte for byte, do not travel again. Until every byte
+    Files that are there already, byte for byte, do not travel again. Neither do tensors
+    that are there or in the base, where the store copies ranges by itself. Until every byte
     has travelled, nothing at ``location`` changes; a failure before that leaves no
     trace. One file is then switched in one step. A directory is switched file by file:
     a reader in between, or after a kill in between, gets an error and never a mixture.
@@ -52,8 +55,9 @@ def publish(
 
     def once(*, keep: bool) -> Manifest:
         return _publish(
-            store, location, folder, artifact, overwrite=overwrite, keep=keep, progress=progress
-        )
+            store, location, folder, artifact, overwrite=overwrite, keep=keep, find_base=find_base,
+            progress=progress,
+        )  # fmt: skip
 
     try:
         return once(keep=overwrite)
@@ -69,10 +73,17 @@ def _publish(
     *,
     overwrite: bool,
     keep: bool,
+    find_base: FindBase,
     progress: ProgressCallback | None,
 ) -> Manifest:
     earlier = EarlierArtifact.look(store, location, artifact.layout)
     earlier.check(overwrite=overwrite)
+    present = earlier.candidates if keep else ()
+    bases = [Base(manifest=each, folder=folder) for each in present]
+    if store.copies_ranges and any(
+        source.size >= WORTH_COPYING for source in artifact.files.values()
+    ):
+        bases += filter(None, [find_base()])
     with Publication(store, if_absent=not overwrite) as publication:
         if artifact.layout is Layout.DIRECTORY:
             publication.make_directory(location)
@@ -82,7 +93,8 @@ def _publish(
             folder,
             location,
             artifact,
-            earlier=earlier.candidates if keep else (),
+            earlier=present,
+            bases=bases,
             progress=progress,
         )
         StoredManifest(current=coming).to_bytes()  # refuses metadata that are no JSON, in time

@@ -10,7 +10,9 @@ from functools import partial
 from remote_models.digest import FileHasher
 from remote_models.manifest import FileEntry, Manifest, RelativePath, parse_relative_path
 from remote_models.publishing._artifact import Artifact
+from remote_models.publishing._base import Base
 from remote_models.publishing._file_source import FileSource
+from remote_models.publishing._shared_ranges import SharedRanges
 from remote_models.publishing._unchanged import UnchangedFiles
 from remote_models.storage import Location, ProgressCallback, ProgressMeter, Publication, Store
 from remote_models.tensor_hashing import ArtifactHasher
@@ -29,12 +31,14 @@ def stage_files(
     artifact: Artifact,
     *,
     earlier: Sequence[Manifest],
+    bases: Sequence[Base],
     progress: ProgressCallback | None,
 ) -> Manifest:
     """Stage files, hashing them on the way, and return the manifest of what is coming.
 
     A file that is there already, as one of the ``earlier`` manifests has it, stays: its
-    entry is the earlier one's, with an etag, which no coming file has yet.
+    entry is the earlier one's, with an etag, which no coming file has yet. Of another one
+    only what none of the ``bases`` has travels, if the store copies the rest.
     """
     sizes = {path: source.size for path, source in artifact.files.items()}
     meter = ProgressMeter("upload", str(location), sum(sizes.values()), progress)
@@ -47,6 +51,9 @@ def stage_files(
         candidates=earlier,
         block_size=hashers.block_size,
     )
+    shared = SharedRanges(
+        store=store, artifact=artifact, bases=bases, block_size=hashers.block_size
+    )
     for path in _commit_order(artifact.files):
         hasher = hashers.of_file(path)
         kept = unchanged.find(path, artifact.files[path], hasher)
@@ -57,7 +64,8 @@ def stage_files(
         for parent in reversed(parents_of(path)):
             publication.make_directory(folder.join(parent))
         passing = _Passing(artifact.files[path], partial(hashers.of_file, path), meter)
-        publication.stage(folder.join(path), sizes[path], passing)
+        stored = shared.find(path, artifact.files[path])
+        publication.stage(folder.join(path), sizes[path], passing, stored=stored)
         entries.append(
             FileEntry(
                 path=parse_relative_path(path, where="file name"),

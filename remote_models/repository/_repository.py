@@ -13,6 +13,7 @@ from remote_models._api._model_files import ModelFiles
 from remote_models.errors import ArgumentError
 from remote_models.frameworks import SaveOptions
 from remote_models.manifest import Manifest
+from remote_models.publishing import FindBase
 from remote_models.remote_model import RemoteModel
 from remote_models.repository._aliases import LATEST, Aliases, check_alias
 from remote_models.repository._layout import Contents
@@ -79,7 +80,8 @@ class Repository:
 
         The version appears whole or not at all, and nothing that was there changes. Of
         several savers at once each gets a number of its own before it sends a byte. A
-        number is never used again; one whose save failed may stay unused.
+        number is never used again; one whose save failed may stay unused. On S3, tensors
+        that the version before has too do not travel again.
 
         Args:
             model: A model of Keras 3 or of tf_keras.
@@ -103,9 +105,9 @@ class Repository:
             include_optimizer=include_optimizer, signatures=signatures, save_traces=save_traces
         )
 
-        def publish(location: Location) -> Manifest:
+        def publish(location: Location, find_base: FindBase) -> Manifest:
             with ModelFiles.of_model(model, format, options) as files:
-                return self._publish(files, location, metadata, progress)
+                return self._publish(files, location, metadata, progress, find_base)
 
         return save_version(self._store, self.location, format, publish)
 
@@ -123,8 +125,8 @@ class Repository:
             StorageError: the store refused or failed; the message says what to do.
         """
 
-        def publish(location: Location) -> Manifest:
-            return self._publish(files, location, metadata, progress)
+        def publish(location: Location, find_base: FindBase) -> Manifest:
+            return self._publish(files, location, metadata, progress, find_base)
 
         return save_version(self._store, self.location, files.format, publish)
 
@@ -134,6 +136,7 @@ class Repository:
         location: Location,
         metadata: Mapping[str, Any] | None,
         progress: Progress,
+        find_base: FindBase,
     ) -> Manifest:
         return files.publish(
             location,
@@ -141,6 +144,7 @@ class Repository:
             metadata=metadata,
             transfer=self._transfer,
             progress=progress,
+            find_base=find_base,
         )
 
     def load(

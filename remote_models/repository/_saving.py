@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 
 from remote_models._api._neighbours import is_in_version, is_there
@@ -20,14 +21,16 @@ from remote_models.errors import (
     ConflictError,
     CredentialsError,
     ModelExistsError,
+    RemoteModelsError,
     StorageError,
 )
 from remote_models.formats import Format
 from remote_models.manifest import DIRECTORY_MANIFEST, Layout, Manifest
-from remote_models.repository._aliases import Alias, Aliases
+from remote_models.publishing import Base, FindBase
+from remote_models.repository._aliases import LATEST, Alias, Aliases
 from remote_models.repository._layout import CLAIMS, Contents, layout_of, path_of_format
 from remote_models.repository._small_objects import SmallObjects
-from remote_models.repository._version import Version
+from remote_models.repository._version import Version, read_version
 from remote_models.storage import Location, Store
 
 __all__ = ["save_version"]
@@ -35,8 +38,9 @@ __all__ = ["save_version"]
 _ATTEMPTS = 10
 """Numbers that are tried where others have put models that may not be listed."""
 
-Publish = Callable[[Location], Manifest]
-"""Saves a model where nothing may be, and returns its manifest."""
+Publish = Callable[[Location, FindBase], Manifest]
+"""Saves a model where nothing may be, and returns its manifest. It is told how to find the
+version before, from which the store may copy what is the same."""
 
 
 def save_version(store: Store, root: Location, format: Format, publish: Publish) -> Version:
@@ -58,7 +62,7 @@ def save_version(store: Store, root: Location, format: Format, publish: Publish)
         number = _claim(claims, aliases, number + 1)
         path = path_of_format(number, format)
         try:
-            manifest = _publish(store, root, path, publish)
+            manifest = _publish(store, root, path, publish, partial(_base, store, root, format))
         except ModelExistsError as error:
             # Others, who claim nothing, were here: this number is theirs.
             _release(claims, number, error)
@@ -127,14 +131,32 @@ def _check_may_read(claims: SmallObjects, number: int) -> None:
         raise
 
 
-def _publish(store: Store, root: Location, path: str, publish: Publish) -> Manifest:
+def _base(store: Store, root: Location, format: Format) -> Base | None:
+    """Return the version that `latest` leads to; ``None`` if it cannot serve as a base."""
+    try:
+        alias = Aliases(store, root).read(LATEST)
+        if alias is None or alias.path != path_of_format(alias.version, format):
+            return None
+        version = read_version(store, root, alias.version, alias.path)
+    except RemoteModelsError:  # which costs no more than bytes that travel again
+        return None
+    if version is None:
+        return None
+    location = root.join(alias.path)
+    is_folder = layout_of(alias.path) is Layout.DIRECTORY
+    return Base(manifest=version.manifest, folder=location if is_folder else location.parent)
+
+
+def _publish(
+    store: Store, root: Location, path: str, publish: Publish, find_base: FindBase
+) -> Manifest:
     """Publish at a path below the root, in a folder that goes again if that fails."""
     location = root.join(path)
     if layout_of(path) is Layout.DIRECTORY:
-        return publish(location)
+        return publish(location, find_base)
     is_new = store.make_directory(location.parent)
     try:
-        return publish(location)
+        return publish(location, find_base)
     except BaseException as error:
         if is_new:
             try:

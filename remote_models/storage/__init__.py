@@ -6,6 +6,7 @@ from remote_models.storage._conditions import (
     warn_of_missing_conditions,
 )
 from remote_models.storage._location import Location
+from remote_models.storage._part_plan import WORTH_COPYING
 from remote_models.storage._plan import ByteRange, Request, plan_requests
 from remote_models.storage._progress import ProgressCallback, ProgressMeter, TransferProgress
 from remote_models.storage._publication import Publication
@@ -16,10 +17,12 @@ from remote_models.storage._retry import RetryPolicy
 from remote_models.storage._settings import TransferSettings
 from remote_models.storage._staging import CommittedFile, StagedFile
 from remote_models.storage._store import Buffer, ObjectInfo, Store
+from remote_models.storage._stored_range import StoredRange
 from remote_models.storage._transfer import read_all, read_chunks, read_range
 from remote_models.storage._uploads import UnfinishedUpload, is_at_or_below
 
 __all__ = [
+    "WORTH_COPYING",
     "Buffer",
     "ByteRange",
     "CommittedFile",
@@ -33,6 +36,7 @@ __all__ = [
     "RetryPolicy",
     "StagedFile",
     "Store",
+    "StoredRange",
     "TransferProgress",
     "TransferSettings",
     "UnconditionalStoreWarning",

@@ -40,6 +40,7 @@ from remote_models.storage._obstore_staging import (
     ObstoreUpload,
     StagedElsewhere,
 )
+from remote_models.storage._part_plan import plan_parts, takes_any_parts
 from remote_models.storage._s3_codes import (
     CREDENTIALS_HINT,
     OUT_OF_RANGE,
@@ -48,6 +49,7 @@ from remote_models.storage._s3_codes import (
 )
 from remote_models.storage._staging import WRITER, StagedFile
 from remote_models.storage._store import Buffer, ObjectInfo, Store, check_size
+from remote_models.storage._stored_range import StoredRange
 from remote_models.storage._upload_journal import JournalEntry, UploadRecord, now_ms
 from remote_models.storage._uploads import UnfinishedUpload
 
@@ -197,6 +199,27 @@ class ObstoreStore(Store):
             mode = {"e_tag": if_match}
         client, key = self._place(path, _PUT_SECONDS)
         return ObstoreStagedFile(client, key, size, self.transfer.retry, mode=mode)
+
+    @property
+    def copies_ranges(self) -> bool:
+        return takes_any_parts(self._settings.endpoint) and self._other is not None
+
+    def stage_stored(
+        self,
+        location: Location,
+        size: int,
+        stored: Sequence[StoredRange],
+        *,
+        if_absent: bool = False,
+        if_match: str | None = None,
+    ) -> StagedFile:
+        # obstore does not know UploadPartCopy.
+        if self._other is None or not plan_parts(size, stored, self.transfer.part_size(size)):
+            return self.stage(location, size, if_absent=if_absent, if_match=if_match)
+        staged = self._other.stage_stored(
+            location, size, stored, if_absent=if_absent, if_match=if_match
+        )
+        return StagedElsewhere(self._other, location, staged)
 
     def uploads(self, location: Location) -> Sequence[UnfinishedUpload]:
         return self._lister(location).uploads(location)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -12,6 +12,7 @@ from remote_models.storage._fate import settle
 from remote_models.storage._location import Location
 from remote_models.storage._staging import CommittedFile, StagedFile, StaleUploadError
 from remote_models.storage._store import Store
+from remote_models.storage._stored_range import StoredRange
 
 __all__ = ["Publication"]
 
@@ -43,26 +44,38 @@ class Publication:
         self._staged: list[_Staged] = []
         self._directories: list[Location] = []
 
-    def stage(self, location: Location, size: int, chunks: Iterable[bytes | memoryview]) -> None:
+    def stage(
+        self,
+        location: Location,
+        size: int,
+        chunks: Iterable[bytes | memoryview],
+        *,
+        stored: Sequence[StoredRange] = (),
+    ) -> None:
         """Send the bytes of one file without making it visible.
 
         ``chunks`` may be asked for a second time: where a killed process has left a part
-        of other bytes, which is noticed on the way.
+        of other bytes, which is noticed on the way. What of it is ``stored`` already need
+        not travel, if the store proves that.
 
         Raises:
             IntegrityError: ``chunks`` holds more or fewer than ``size`` bytes.
         """
         try:
-            self._stage(location, size, chunks)
+            self._stage(location, size, chunks, stored)
         except StaleUploadError:
             self._discard(self._staged.pop())
-            self._stage(location, size, chunks)
+            self._stage(location, size, chunks, stored)
 
-    def _stage(self, location: Location, size: int, chunks: Iterable[bytes | memoryview]) -> None:
+    def _stage(
+        self,
+        location: Location,
+        size: int,
+        chunks: Iterable[bytes | memoryview],
+        stored: Sequence[StoredRange],
+    ) -> None:
         with self._errors(location):
-            staged = self._store.stage(
-                location, size, if_absent=self._if_absent, if_match=self._if_match
-            )
+            staged = self._begin(location, size, stored)
         self._staged.append(_Staged(location, staged, size))
         written = 0
         for chunk in chunks:  # whose own errors are not the store's
@@ -74,6 +87,14 @@ class Publication:
                 "the file changed while it was read",
                 where=str(location), expected=f"{size} bytes", found=f"{written} bytes",
             )  # fmt: skip
+
+    def _begin(self, location: Location, size: int, stored: Sequence[StoredRange]) -> StagedFile:
+        if_absent, if_match = self._if_absent, self._if_match
+        if not stored:
+            return self._store.stage(location, size, if_absent=if_absent, if_match=if_match)
+        return self._store.stage_stored(
+            location, size, stored, if_absent=if_absent, if_match=if_match
+        )
 
     def make_directory(self, location: Location) -> None:
         """Make a folder where the store has folders; it goes again if the block fails."""

@@ -31,6 +31,7 @@ from remote_models.errors import (
 from remote_models.storage._answer import check_range, check_whole
 from remote_models.storage._errors import replaced, translate
 from remote_models.storage._location import Location
+from remote_models.storage._part_plan import plan_parts, takes_any_parts
 from remote_models.storage._s3_codes import (
     BY_CODE,
     CREDENTIALS_HINT,
@@ -50,6 +51,7 @@ from remote_models.storage._store import (
     check_size,
     is_folder_mark,
 )
+from remote_models.storage._stored_range import StoredRange
 from remote_models.storage._uploads import UnfinishedUpload, is_at_or_below
 
 __all__ = ["S3StagedFile", "S3Store"]
@@ -152,13 +154,29 @@ class S3Store(Store):
         if_absent: bool = False,
         if_match: str | None = None,
     ) -> StagedFile:
+        return self.stage_stored(location, size, (), if_absent=if_absent, if_match=if_match)
+
+    @property
+    def copies_ranges(self) -> bool:
+        return takes_any_parts(self._s3.connect().meta.endpoint_url)
+
+    def stage_stored(
+        self,
+        location: Location,
+        size: int,
+        stored: Sequence[StoredRange],
+        *,
+        if_absent: bool = False,
+        if_match: str | None = None,
+    ) -> StagedFile:
         # "Conditional writes": 412 on PutObject and on CompleteMultipartUpload.
         condition = {"IfNoneMatch": "*"} if if_absent else {}
         if if_match is not None:
             condition["IfMatch"] = if_match
         wanted = self._object(location, size)
         begin = partial(self._uploads.begin, wanted)
-        return S3StagedFile(self._s3, wanted, self.transfer, begin, condition=condition)
+        plan = plan_parts(size, stored, wanted.part_size)
+        return S3StagedFile(self._s3, wanted, self.transfer, begin, condition=condition, plan=plan)
 
     def resume(self, location: Location, size: int, client: str) -> StagedFile | None:
         wanted = self._object(location, size, client)

@@ -26,9 +26,9 @@ from remote_models.storage._upload_journal import (
     now_ms,
 )
 
-__all__ = ["Begin", "S3Object", "S3Upload", "S3Uploads", "StoredPart"]
+__all__ = ["FAILURES", "Begin", "S3Object", "S3Upload", "S3Uploads", "StoredPart"]
 
-_FAILURES = (OSError, NotImplementedError, boto.BotoCoreError, boto.ClientError)
+FAILURES = (OSError, NotImplementedError, boto.BotoCoreError, boto.ClientError)
 """What comes through s3fs when a store refuses, fails or does not know an operation."""
 
 _CLOCK_TOLERANCE = timedelta(seconds=2)
@@ -144,7 +144,7 @@ class S3Uploads:
                 if found is not None:
                     continue
             if upload_id:
-                with suppress(*_FAILURES):  # gone, or not to be aborted by this process
+                with suppress(*FAILURES):  # gone, or not to be aborted by this process
                     self.abort(wanted.bucket, wanted.key, upload_id)
             entry.remove()
         return found
@@ -216,7 +216,7 @@ class S3Uploads:
     def _with_parts(self, wanted: S3Object, upload_id: str, entry: JournalEntry) -> S3Upload | None:
         try:
             parts = self.parts(wanted.bucket, wanted.key, upload_id)
-        except _FAILURES:
+        except FAILURES:
             return None
         writer = entry.record.writer
         return S3Upload(upload_id=upload_id, writer=writer, parts=parts, entry=entry)
@@ -227,7 +227,7 @@ class S3Uploads:
             return record.upload
         try:
             return self._by_time(wanted, record)
-        except _FAILURES:
+        except FAILURES:
             return None
 
     def _by_time(self, wanted: S3Object, record: UploadRecord) -> str | None:

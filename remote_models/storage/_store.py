@@ -18,6 +18,7 @@ from remote_models.storage._location import Location
 from remote_models.storage._secrets import quotes_secret
 from remote_models.storage._settings import TransferSettings
 from remote_models.storage._staging import SpooledStagedFile, StagedFile
+from remote_models.storage._stored_range import StoredRange
 from remote_models.storage._upload_journal import UploadJournal
 from remote_models.storage._uploads import UnfinishedUpload
 
@@ -246,6 +247,34 @@ class Store:
             return if_match is not None and found.etag == if_match
 
         return SpooledStagedFile(self._filesystem, self._key(location), may_write=may_write)
+
+    @property
+    def copies_ranges(self) -> bool:
+        """Whether it copies ranges of one object into another by itself."""
+        return False
+
+    def stage_stored(
+        self,
+        location: Location,
+        size: int,
+        stored: Sequence[StoredRange],
+        *,
+        if_absent: bool = False,
+        if_match: str | None = None,
+    ) -> StagedFile:
+        """Begin to write an object of which the store may hold some bytes already.
+
+        All bytes are given to ``write`` all the same. Those which the store proves to hold
+        it copies by itself, where it can copy a range of an object; the others travel.
+
+        Args:
+            location: As for :meth:`stage`, like all but the next one.
+            size: The object's bytes.
+            stored: Ranges of it that may be copied, none overlapping another, in order.
+            if_absent: Whether nothing may be there.
+            if_match: The etag of what must be there.
+        """
+        return self.stage(location, size, if_absent=if_absent, if_match=if_match)
 
     def resume(self, location: Location, size: int, client: str) -> StagedFile | None:
         """Go on with an upload that a dead process of this machine has begun through ``client``.

@@ -19,6 +19,7 @@ from remote_models.errors import (
     ModelExistsError,
     ModelNotFoundError,
 )
+from remote_models.publishing import FindBase
 from remote_models.repository import Repository
 from remote_models.repository._aliases import Alias, Aliases
 from remote_models.storage import Location, Publication, Store, open_store
@@ -154,7 +155,7 @@ def test_a_failed_save_gives_its_number_back(root: Location) -> None:
     from remote_models.formats import Format
     from remote_models.repository._saving import save_version
 
-    def fail(location: Location) -> Any:
+    def fail(_location: Location, _find_base: FindBase) -> Any:
         raise ValueError("a layer cannot be saved")
 
     for format in (Format.SAVED_MODEL, Format.KERAS):

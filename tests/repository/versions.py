@@ -11,6 +11,7 @@ from publishing.artifacts import Content, directory, download, expected, save, s
 
 from remote_models.formats import Format
 from remote_models.manifest import Manifest
+from remote_models.publishing import FindBase
 from remote_models.remote_model import RemoteModel
 from remote_models.repository import Repository, Version
 from remote_models.repository._saving import save_version
@@ -41,7 +42,7 @@ def save_next(
     """Save as the next version what a framework would have made."""
     content = content_of(label, save_format, metadata)
 
-    def publish(location: Location) -> Manifest:
+    def publish(location: Location, _find_base: FindBase) -> Manifest:
         return save(location, content, overwrite=False, store=store)
 
     return save_version(store or open_store(root), root, FORMATS[save_format], publish)

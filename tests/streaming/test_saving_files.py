@@ -201,9 +201,8 @@ def test_a_tensor_that_has_changed_is_refused(other: np.ndarray[Any, Any]) -> No
 def archive(size: int = 3 * MIB, after: Mapping[str, bytes] | None = None) -> KerasArchiveFile:
     weights = np.random.default_rng(0).integers(0, 256, size, dtype="u1")
     return KerasArchiveFile(
-        {"metadata.json": b"{}", "config.json": '{"é": 1}'.encode()},
         StreamedFile([b"head", delayed(weights), b"tail"]),
-        after or {},
+        {"metadata.json": b"{}", "config.json": '{"é": 1}'.encode(), **(after or {})},
     )
 
 
@@ -223,7 +222,7 @@ def test_zipfile_reads_the_archive(
     monkeypatch.undo()
     with zipfile.ZipFile(io.BytesIO(data)) as found:
         assert found.testzip() is None
-        assert found.namelist() == ["metadata.json", "config.json", "model.weights.h5", *after]
+        assert found.namelist() == ["model.weights.h5", "metadata.json", "config.json", *after]
         assert [each.compress_type for each in found.infolist()] == [0] * (3 + len(after))
         assert found.read("config.json") == '{"é": 1}'.encode()
         assert len(found.read("model.weights.h5")) == 3 * MIB + 8
@@ -251,11 +250,10 @@ def test_sizes_of_more_than_four_gigabytes() -> None:
     huge = 5 * 1024**3
     nothing = np.broadcast_to(np.zeros((), "u1"), (huge,))
     file = KerasArchiveFile(
-        {"metadata.json": b"{}", "config.json": b"{}"},
         StreamedFile(
             [DelayedTensor(name="x", dtype=nothing.dtype, shape=(huge,), read=lambda: nothing)]
         ),
-        {"assets/a": b"content"},
+        {"metadata.json": b"{}", "config.json": b"{}", "assets/a": b"content"},
     )
     with zipfile.ZipFile(file.open()) as found:  # reads the directory, and no byte of the weights
         assert found.getinfo("model.weights.h5").file_size == huge
