@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import timedelta
 from functools import cache, cached_property, partial
 from itertools import chain
 from pathlib import PurePosixPath
@@ -30,6 +29,7 @@ from remote_models.storage._answer import check_range, check_whole
 from remote_models.storage._errors import replaced, translate
 from remote_models.storage._hedge import answer_within
 from remote_models.storage._location import Location
+from remote_models.storage._obstore_client import PAUSE_SECONDS, connect
 from remote_models.storage._obstore_errors import code_of, row_of
 from remote_models.storage._obstore_settings import S3Settings
 from remote_models.storage._obstore_staging import (
@@ -55,18 +55,8 @@ from remote_models.storage._uploads import UnfinishedUpload
 
 if TYPE_CHECKING:
     from obstore import GetOptions, GetResult, ObjectMeta, PutMode
-    from obstore.store import ClientConfig, RetryConfig, S3Config, S3Credential
 
 __all__ = ["ObstoreStore", "is_forked"]
-
-# Six attempts within about 3 s where a server refuses or fails at once, and about 40 s
-# where none answers.
-_RETRIES: RetryConfig = {"max_retries": 5, "retry_timeout": timedelta(seconds=30)}
-# obstore's own 30 s for a whole request would cut off a large range over a thin link.
-_TIMEOUTS: ClientConfig = {"connect_timeout": "5s", "timeout": "15min"}
-
-_PAUSE_SECONDS = 10
-"""How long a pause in an answer may be."""
 
 _PUT_SECONDS = 15 * 60
 """How long a request with a large body may take. reqwest, which obstore uses, counts the
@@ -319,7 +309,7 @@ class ObstoreStore(Store):
             raise ArgumentError("a bucket is no object", where=str(location))
         return location.path
 
-    def _place(self, path: str, pause: int = _PAUSE_SECONDS) -> tuple[Client, str]:
+    def _place(self, path: str, pause: int = PAUSE_SECONDS) -> tuple[Client, str]:
         """Return a client of the path's bucket that waits so many seconds, and the key in it."""
         if is_forked():
             raise StorageError(
@@ -330,7 +320,7 @@ class ObstoreStore(Store):
         if (bucket, pause) not in self._clients:
             if self._settings.source == "nowhere":
                 raise CredentialsError("no credentials found", hint=CREDENTIALS_HINT)
-            self._clients[bucket, pause] = _connect(self._settings, bucket, pause)
+            self._clients[bucket, pause] = connect(self._settings, bucket, pause)
         return self._clients[bucket, pause], key
 
     def _list(
@@ -382,42 +372,4 @@ def _info(answer: GetResult) -> ObjectInfo:
         etag=strong_etag(found["e_tag"]),
         writer=answer.attributes.get(WRITER),
         modified=found["last_modified"],
-    )
-
-
-def _connect(settings: S3Settings, bucket: str, pause: int = _PAUSE_SECONDS) -> Client:
-    config: S3Config = {
-        "region": settings.region,
-        "skip_signature": settings.source == "anonymous",
-        # As botocore has it: wildcard certificates do not cover a dot.
-        "virtual_hosted_style_request": (
-            settings.endpoint is None and not settings.path_style and "." not in bucket
-        ),
-        # DeleteObjects is not known everywhere.
-        "disable_bulk_delete": True,
-    }
-    options: ClientConfig = {**_TIMEOUTS, "read_timeout": timedelta(seconds=pause)}
-    if settings.endpoint is not None:
-        # Not "endpoint", over which AWS_ENDPOINT_URL_S3 would win.
-        config["aws_endpoint_url_s3"] = settings.endpoint
-        options["allow_http"] = settings.endpoint.startswith("http://")
-    credentials = settings.credentials
-
-    def provide() -> S3Credential:
-        assert credentials is not None
-        return {
-            "access_key_id": credentials.key,
-            "secret_access_key": credentials.secret,
-            "token": credentials.token,
-            "expires_at": None,
-        }
-
-    # Not as configuration, to which obstore would add AWS_SESSION_TOKEN.
-    provider = provide if credentials is not None else None
-    return Client(
-        bucket,
-        config=config,
-        client_options=options,
-        retry_config=_RETRIES,
-        credential_provider=provider,
     )

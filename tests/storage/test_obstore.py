@@ -29,8 +29,8 @@ from remote_models.errors import (
     StoreUnavailableError,
 )
 from remote_models.storage import Location, Publication, Store, open_store
-from remote_models.storage import _obstore as obstore_module
 from remote_models.storage._obstore import ObstoreStore
+from remote_models.storage._obstore_client import connect
 from remote_models.storage._obstore_settings import Credentials, S3Settings, read_settings
 from remote_models.storage._s3 import S3Store
 from remote_models.testing import Emulator, set_environment
@@ -462,7 +462,7 @@ def test_the_environment_of_another_server_does_not_win(
     ],
 )
 def test_addressing(endpoint: str | None, bucket: str, *, path_style: bool, virtual: bool) -> None:
-    client = obstore_module._connect(
+    client = connect(
         S3Settings(
             region="eu-west-1",
             endpoint=endpoint,
