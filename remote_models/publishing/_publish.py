@@ -80,9 +80,8 @@ def _publish(
     earlier.check(overwrite=overwrite)
     present = earlier.candidates if keep else ()
     bases = [Base(manifest=each, folder=folder) for each in present]
-    if store.copies_ranges and any(
-        source.size >= WORTH_COPYING for source in artifact.files.values()
-    ):
+    is_large = any(source.size >= WORTH_COPYING for source in artifact.files.values())
+    if is_large and store.copies_ranges:
         bases += filter(None, [find_base()])
     with Publication(store, if_absent=not overwrite) as publication:
         if artifact.layout is Layout.DIRECTORY:

@@ -90,7 +90,12 @@ ONLY_HERE: Mapping[str, frozenset[str]] = {
     "google": frozenset({"storage._gcs", "storage._gcs_uploads", "formats._protos", "testing"}),
     "fsspec": frozenset({"storage", "testing"}),
     "obstore": frozenset(
-        {"storage._obstore", "storage._obstore_errors", "storage._obstore_staging"}
+        {
+            "storage._obstore",
+            "storage._obstore_client",
+            "storage._obstore_errors",
+            "storage._obstore_staging",
+        }
     ),
     "pickle": frozenset(),
     "platformdirs": frozenset({"_cache_settings"}),
