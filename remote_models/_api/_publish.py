@@ -74,6 +74,7 @@ def publish_files(
         location,
         artifact,
         overwrite=overwrite,
+        find_base=find_base,
         progress=progress_callback(progress),
     )
 
@@ -95,7 +96,6 @@ def publish_artifact(
         location,
         artifact,
         overwrite=overwrite,
-        find_base=find_base,
         progress=progress_callback(progress),
     )
 

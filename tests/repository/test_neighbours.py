@@ -126,7 +126,7 @@ def test_a_repository_may_lie_beside_models(base: Location) -> None:
 def test_gc_removes_claims_that_no_save_takes_notice_of(root: Location) -> None:
     fill(root, 1)
 
-    def killed(_location: Location) -> rm.Manifest:
+    def killed(_location: Location, _find_base: object) -> rm.Manifest:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
