@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 
 from remote_models.formats import Format
 from remote_models.manifest import Layout, Manifest
-from remote_models.publishing import Artifact, local_files, publish
+from remote_models.publishing import Artifact, FindBase, local_files, publish
 from remote_models.repository import Version
 from remote_models.repository._saving import save_version
 from remote_models.storage import Location, Publication, open_store
@@ -60,7 +60,7 @@ def save_adder(location: Location, number: float, *, overwrite: bool = True) -> 
 def save_next(root: Location) -> Version:
     """Save the next version of a repository: it adds its own number."""
 
-    def publish_version(location: Location) -> Manifest:
+    def publish_version(location: Location, _find_base: FindBase) -> Manifest:
         return save_adder(location, float(location.name), overwrite=False)
 
     return save_version(open_store(root), root, Format.SAVED_MODEL, publish_version)
