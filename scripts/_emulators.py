@@ -201,11 +201,15 @@ def _start(state: State, names: Sequence[str]) -> tuple[int, list[Running]]:
             [sys.executable, __file__, "--folder", state.folder, "keep", *names],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
-    # It may end because somebody else's keeper was faster: that one is waited for.
-    _comes(
-        lambda: state.read() is not None or (keeper.poll() is not None and not state.is_kept()),
-        _START_SECONDS,
-    )
+    try:
+        # It may end because somebody else's keeper was faster: that one is waited for.
+        _comes(
+            lambda: state.read() is not None or (keeper.poll() is not None and not state.is_kept()),
+            _START_SECONDS,
+        )
+    except KeyboardInterrupt:
+        keeper.kill()
+        raise
     found = state.read()
     if found is None:
         keeper.kill()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -117,6 +119,29 @@ def test_what_does_not_start_says_why(folder: Path, tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "they do not start" in done.stderr
     assert "remote_models[testing]" in done.stderr
+
+
+def test_a_start_that_is_interrupted_leaves_nothing(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "moto.py").write_text(
+        f"import pathlib, time\npathlib.Path({str(tmp_path)!r}, 'here').touch()\ntime.sleep(60)\n"
+    )
+    starter = subprocess.Popen(
+        [sys.executable, SCRIPT, "--folder", folder, "start", "moto"],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{SCRIPT.parents[1]}"},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        while not (tmp_path / "here").exists():
+            assert starter.poll() is None
+            time.sleep(0.05)
+        starter.send_signal(signal.SIGINT)
+        assert starter.wait(timeout=60) != 0
+    finally:
+        starter.kill()
+        starter.wait()
+    # The lock can be had: nobody keeps anything, and nobody is about to.
+    with (folder / "lock").open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
 
 
 @pytest.mark.parametrize(
