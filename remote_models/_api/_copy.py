@@ -16,7 +16,7 @@ from remote_models._api._publish import publish_artifact, publish_files
 from remote_models.adoption import lost_directories, producer_of
 from remote_models.digest import format_digest
 from remote_models.errors import FormatError, IntegrityError, ModelNotFoundError
-from remote_models.manifest import FileEntry, Manifest
+from remote_models.manifest import FileEntry, Layout, Manifest
 from remote_models.publishing import Artifact
 from remote_models.remote_model import RemoteModel, find_manifest
 from remote_models.storage import (
@@ -260,5 +260,11 @@ def _artifact(remote: RemoteModel, manifest: Manifest, target: Location) -> Arti
 
 
 def _new_names(remote: RemoteModel, manifest: Manifest, target: Location) -> Mapping[str, str]:
-    new = renamed({str(entry.path): str(entry.path) for entry in manifest.files}, remote, target)
-    return {old: name for name, old in new.items()}
+    """Return what each file is called in the copy: exports are named after their model."""
+    new = renamed({str(each.path): str(each.path) for each in manifest.own_files}, remote, target)
+    names = {old: name for name, old in new.items()}
+    name = remote.location.name
+    for path in map(str, manifest.exports.values()):
+        is_named = manifest.layout is Layout.FILE and path.startswith(name)
+        names[path] = f"{target.name}{path[len(name) :]}" if is_named else path
+    return names

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from publishing.artifacts import LAYOUTS, directory, download, expected, save, single, snapshot
+from publishing.artifacts import (
+    LAYOUTS,
+    Content,
+    directory,
+    download,
+    expected,
+    save,
+    single,
+    snapshot,
+)
 from signing.keys import key_pair
 from weights.artifacts import flip, put, store_tensors, write_weights
 
@@ -21,6 +30,7 @@ from remote_models.errors import (
     ModelNotFoundError,
 )
 from remote_models.manifest import Manifest, StoredManifest
+from remote_models.publishing import publish
 from remote_models.remote_model import RemoteModel
 from remote_models.storage import Location, open_store
 
@@ -196,3 +206,25 @@ def test_a_bucket_is_no_file(moto_base: Location, memory_base: Location) -> None
     save(memory_base.join("model.h5"), single("1"))
     with pytest.raises(ArgumentError, match="names a bucket"):
         copy(memory_base.join("model.h5"), moto_base.bucket)
+
+
+@pytest.mark.parametrize(
+    ("content", "names"),
+    [
+        (directory("1"), ("m", "exports/model.tflite", "aim", "exports/model.tflite")),
+        (single("1"), ("model.h5", "model.h5.tflite", "other.h5", "other.h5.tflite")),
+    ],
+    ids=["directory", "file"],
+)
+def test_exports_come_along(
+    base: Location, tmp_path: Path, content: Content, names: tuple[str, str, str, str]
+) -> None:
+    source, export, target, copied = names
+    made = replace(content, files={**content.files, export: b"for another runtime"})
+    artifact = replace(made.write(tmp_path / "made"), exports={"tflite": export})
+    publish(open_store(base), base.join(source), artifact, overwrite=True)
+    assert copy(base.join(source), base.join(target)).exports == {"tflite": copied}
+    remote = opened(base.join(target))
+    assert remote.exports == {"tflite": copied}
+    assert copied in download(remote)
+    assert rm.verify_model(base.join(target).url, storage_options=base.storage_options).ok
