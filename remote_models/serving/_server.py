@@ -83,7 +83,9 @@ class ModelServer:
             "public_key": public_key,
             "refresh": refresh,
         }
-        self._settings = _settings(url, {name: each for name, each in given.items() if each})
+        self._settings = _settings(
+            url, {name: each for name, each in given.items() if each is not None}
+        )
         self._lock = threading.Lock()  # around the fields below
         self._refreshing = threading.Lock()  # held while looking for another version
         started = time.perf_counter()

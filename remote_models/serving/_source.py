@@ -195,7 +195,7 @@ def load_first(
     )
     repository = AliasSource(
         location=location, settings=settings, transfer=transfer, num_threads=num_threads,
-        alias=settings.alias or LATEST,
+        alias=LATEST if settings.alias is None else settings.alias,
     )  # fmt: skip
     if settings.alias is not None:
         return repository, repository.load()

@@ -273,6 +273,13 @@ def wait_until(is_so: object) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.parametrize("arguments", [{"refresh": 0}, {"alias": ""}, {"runtime": ""}])
+def test_arguments_that_make_no_sense(memory_base: Location, arguments: dict[str, object]) -> None:
+    save_next(memory_base)
+    with pytest.raises(ArgumentError):
+        serve(memory_base, **arguments)
+
+
 def test_inputs_are_checked(memory_base: Location) -> None:
     save_next(memory_base)
     with serve(memory_base) as server, pytest.raises(ArgumentError):
