@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from remote_models.repository._saving import save_version
 from remote_models.storage import Location, Publication, open_store
 
 EXPORT = "exports/model.onnx"
+
+EXPORTS = {"onnx": EXPORT, "tflite": "exports/model.tflite"}
 
 
 def adder(number: float) -> bytes:
@@ -37,14 +40,14 @@ def adder(number: float) -> bytes:
     return data
 
 
-def save_adder(location: Location, number: float, *, overwrite: bool = True) -> Manifest:
-    """Save an adder as a directory that has an export."""
+def save_export(location: Location, kind: str, data: bytes, *, overwrite: bool = True) -> Manifest:
+    """Save a directory that has an export, and otherwise nothing that anything could run."""
     store = open_store(location)
     with tempfile.TemporaryDirectory() as folder:
-        contents = {"saved_model.pb": f"graph {number}".encode(), EXPORT: adder(number)}
-        for path, data in contents.items():
+        contents = {"saved_model.pb": b"graph", EXPORTS[kind]: data}
+        for path, content in contents.items():
             (Path(folder) / path).parent.mkdir(exist_ok=True)
-            (Path(folder) / path).write_bytes(data)
+            (Path(folder) / path).write_bytes(content)
         artifact = Artifact(
             format=Format.SAVED_MODEL,
             layout=Layout.DIRECTORY,
@@ -52,16 +55,26 @@ def save_adder(location: Location, number: float, *, overwrite: bool = True) -> 
             producer={"tests": "1"},
             metadata={},
             files=local_files({path: Path(folder) / path for path in contents}),
-            exports={"onnx": EXPORT},
+            exports={kind: EXPORTS[kind]},
         )
         return publish(store, location, artifact, overwrite=overwrite)
 
 
+def save_adder(location: Location, number: float, *, overwrite: bool = True) -> Manifest:
+    """Save an adder."""
+    return save_export(location, "onnx", adder(number), overwrite=overwrite)
+
+
 def save_next(root: Location) -> Version:
     """Save the next version of a repository: it adds its own number."""
+    return save_version_of(root, "onnx", lambda number: adder(float(number)))
+
+
+def save_version_of(root: Location, kind: str, export: Callable[[int], bytes]) -> Version:
+    """Save the export of its number as the next version of a repository."""
 
     def publish_version(location: Location, _find_base: FindBase) -> Manifest:
-        return save_adder(location, float(location.name), overwrite=False)
+        return save_export(location, kind, export(int(location.name)), overwrite=False)
 
     return save_version(open_store(root), root, Format.SAVED_MODEL, publish_version)
 
