@@ -2,5 +2,6 @@
 
 from remote_models.callbacks._backup import BackupAndRestore
 from remote_models.callbacks._model_checkpoint import ModelCheckpoint
+from remote_models.callbacks._sync_directory import SyncDirectory
 
-__all__ = ["BackupAndRestore", "ModelCheckpoint"]
+__all__ = ["BackupAndRestore", "ModelCheckpoint", "SyncDirectory"]
