@@ -13,10 +13,13 @@ from remote_models._fields import (
     parse_relative_path,
 )
 
-__all__ = ["EXPORT_FOLDER", "export_path", "parse_exports"]
+__all__ = ["EXPORT_FOLDER", "EXPORT_KINDS", "export_path", "parse_exports"]
 
 EXPORT_FOLDER = "exports"
 """The folder of a directory artifact in which its exports lie."""
+
+EXPORT_KINDS = ("tflite", "onnx")
+"""The exports that can be made: words for what they are, and the extensions of their files."""
 
 
 def export_path(kind: str, *, file: str | None) -> str:

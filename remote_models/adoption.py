@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from remote_models._exports import EXPORT_KINDS, export_path
 from remote_models.errors import (
     AccessDeniedError,
     IntegrityError,
@@ -15,6 +16,7 @@ from remote_models.errors import (
 from remote_models.formats import Format, Recognition
 from remote_models.manifest import (
     FileEntry,
+    Layout,
     Manifest,
     RelativePath,
     StoredManifest,
@@ -108,9 +110,18 @@ def adopt(
         tensors=hashers.tensors(),
         block_size=hashers.block_size,
         documents=tuple(documents),
+        exports=_exports(layout, sizes),
     )
     place.write(manifest)
     return manifest, [skipped.key for skipped in index.skipped]
+
+
+def _exports(layout: Layout, paths: Container[str]) -> Mapping[str, RelativePath]:
+    """Return the exports of a directory artifact, which lie where a save puts them."""
+    if layout is not Layout.DIRECTORY:
+        return {}
+    found = {kind: export_path(kind, file=None) for kind in EXPORT_KINDS}
+    return {kind: RelativePath(path) for kind, path in found.items() if path in paths}
 
 
 def lost_directories(what: Recognition, paths: Iterable[str]) -> Sequence[RelativePath]:

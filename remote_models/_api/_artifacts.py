@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +17,7 @@ from remote_models._api._local_copy import (
     temporary_directory,
 )
 from remote_models._api._publish import publish_files
+from remote_models._exports import export_path
 from remote_models._progress_bar import progress_callback
 from remote_models.adoption import producer_of
 from remote_models.errors import (
@@ -25,7 +26,7 @@ from remote_models.errors import (
     FormatError,
     ModelNotFoundError,
 )
-from remote_models.manifest import FILE_MANIFEST_SUFFIX, Layout, Manifest
+from remote_models.manifest import DIRECTORY_MANIFEST, FILE_MANIFEST_SUFFIX, Layout, Manifest
 from remote_models.publishing import local_files
 from remote_models.remote_model import (
     RemoteModel,
@@ -36,7 +37,7 @@ from remote_models.remote_model import (
 from remote_models.signing import FILE_SIGNATURE_SUFFIX, MAX_SIGNATURE_BYTES, PublicKey
 from remote_models.storage import Location, TransferSettings, open_store, read_all
 
-__all__ = ["open_model", "pull_model", "push_model", "renamed", "verify_model"]
+__all__ = ["open_model", "pull_model", "push_model", "renamed", "renamed_exports", "verify_model"]
 
 _T = TypeVar("_T")
 
@@ -270,6 +271,7 @@ def push_model(
             location,
             what.format,
             local_files(renamed(files_of(folder), source, location)),
+            exports=renamed_exports(source, location),
             producer=manifest.producer if manifest else producer_of(what),
             created=manifest.created if manifest else None,
             overwrite=overwrite,
@@ -290,11 +292,16 @@ def _with_empty_directories(source: RemoteModel, copy: Path) -> Path:
 def _open_local(path: Path) -> RemoteModel:
     """Open a local artifact, or the only one inside a directory."""
     location = Location.parse(path.absolute())
-    if path.is_dir():
+    if path.is_dir() and not (path / DIRECTORY_MANIFEST).exists():
+        names = sorted(each.name for each in path.iterdir())
         beside = (FILE_MANIFEST_SUFFIX, FILE_SIGNATURE_SUFFIX)
-        inside = sorted(each for each in path.iterdir() if not each.name.endswith(beside))
-        if len(inside) == 1 and inside[0].is_file():
-            location = Location.parse(inside[0].absolute())
+        files = [name for name in names if not name.endswith(beside)]
+        named = [name for name in names if name.endswith(FILE_MANIFEST_SUFFIX)]
+        if len(files) == 1 and (path / files[0]).is_file():
+            location = Location.parse((path / files[0]).absolute())
+        elif len(named) == 1:  # a file and its exports, say
+            name = named[0].removesuffix(FILE_MANIFEST_SUFFIX)
+            location = Location.parse((path / name).absolute())
     return RemoteModel.open(open_store(location), location)
 
 
@@ -304,13 +311,30 @@ def renamed(files: Mapping[str, _T], source: RemoteModel, target: Location) -> d
     Raises:
         FormatError: there are several, which name each other.
     """
+    names = _new_names(files, source, target)
+    return {names[path]: each for path, each in files.items()}
+
+
+def renamed_exports(source: RemoteModel, target: Location) -> Mapping[str, str]:
+    """Return the paths that the exports of an artifact have where it is copied to."""
+    names = _new_names(source.files, source, target)
+    return {kind: names[path] for kind, path in source.exports.items()}
+
+
+def _new_names(files: Iterable[str], source: RemoteModel, target: Location) -> Mapping[str, str]:
+    same = {path: path for path in files}
     if source.layout is Layout.DIRECTORY or target.name == source.location.name:
-        return dict(files)
-    if len(files) > 1:
+        return same
+    exported = {
+        path: export_path(kind, file=target.name)
+        for kind, path in source.exports.items()
+        if path in same
+    }
+    others = same.keys() - exported.keys()
+    if len(others) > 1:
         raise FormatError(
             "files that refer to each other by name cannot be renamed",
             where=str(target),
             hint=f"End the URL in {source.location.name!r}",
         )
-    (only,) = files.values()
-    return {target.name: only}
+    return {**exported, **dict.fromkeys(others, target.name)}

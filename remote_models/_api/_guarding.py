@@ -108,6 +108,19 @@ def guard_translated(
     refuse(found.unsafe + found.files, where)
 
 
+def guard_program(artifact: FetchedArtifact) -> None:
+    """Check the files of a copy that TensorFlow alone is going to run.
+
+    Raises:
+        UnsafeFormatError: it could run code or reach outside itself.
+        FormatError: it is damaged, or claims more than it holds.
+    """
+    from remote_models.formats.safety import check_artifact, refuse
+
+    where = str(artifact.location)
+    refuse(check_artifact(artifact.what, artifact.path, given=(), where=where).unsafe, where)
+
+
 def guard_weights(artifact: FetchedArtifact) -> None:
     """Check the files of a copy of which a framework reads the weights alone.
 

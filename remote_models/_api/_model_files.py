@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from remote_models._api._arguments import Progress
+from remote_models._api._exporting import Exports
 from remote_models._api._local_copy import (
     LOCAL_NAMES,
     empty_directories_of,
@@ -50,6 +51,7 @@ class ModelFiles:
         written: What the framework has written instead, in a temporary folder.
         description: What the model tells of its variables.
         producer: The names and versions of the framework and its backend.
+        exports: The model for other runtimes, if there is more than these files.
     """
 
     format: Format
@@ -57,16 +59,33 @@ class ModelFiles:
     written: Path | None = None
     description: ModelDescription
     producer: Mapping[str, str]
+    exports: Exports | None = None
 
     @classmethod
-    def of_model(cls, model: Any, format: Format, options: SaveOptions) -> Self:
-        """Return the files of a whole model.
+    def of_model(
+        cls, model: Any, format: Format, options: SaveOptions, *, exports: Sequence[str] = ()
+    ) -> Self:
+        """Return the files of a whole model, and exports of it, which are made first.
 
         Raises:
-            FormatError: the model cannot be saved in this format.
+            FormatError: the model cannot be saved in this format, or not exported.
+            MissingDependencyError: what makes or runs an export is not installed.
             ArgumentError: it is no model, or an option is for other formats.
         """
         framework = framework_of(model)
+        if not exports:
+            return cls._of_model(framework, model, format, options)
+        made = Exports.of_model(framework, model, exports)
+        try:
+            return replace(cls._of_model(framework, model, format, options), exports=made)
+        except BaseException:
+            made.close()
+            raise
+
+    @classmethod
+    def _of_model(
+        cls, framework: Framework, model: Any, format: Format, options: SaveOptions
+    ) -> Self:
         streamed = framework.stream_model(model, format, options)
         if streamed is not None:
             return cls._made(framework, format, streamed)
@@ -151,10 +170,12 @@ class ModelFiles:
         """
         if self.written is not None:
             refuse_reference_to_copy(self.written, str(location))
+        own = {location.name: self.made} if self.made is not None else self._local(location)
+        beside = None if self.written is not None and self.written.is_dir() else location.name
         return publish_files(
             location,
             self.format,
-            {location.name: self.made} if self.made is not None else self._local(location),
+            {**own, **(self.exports.files(beside) if self.exports else {})},
             producer=self.producer,
             overwrite=overwrite,
             metadata=metadata,
@@ -163,6 +184,7 @@ class ModelFiles:
             empty_directories=empty_directories_of(self.written) if self.written else (),
             description=self.description,
             find_base=find_base,
+            exports=self.exports.paths(beside) if self.exports else None,
         )
 
     def _local(self, location: Location) -> Mapping[str, Any]:
@@ -183,6 +205,8 @@ class ModelFiles:
         self.close()
 
     def close(self) -> None:
-        """Remove the temporary folder, if there is one."""
+        """Remove what lies in temporary folders."""
         if self.written is not None:
             shutil.rmtree(self.written.parent, ignore_errors=True)
+        if self.exports is not None:
+            self.exports.close()

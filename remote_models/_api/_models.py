@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from remote_models._api._arguments import URL, Progress, StorageOptions, model_format
@@ -27,9 +27,10 @@ from remote_models.errors import ArgumentError, FormatError
 from remote_models.formats import Format
 from remote_models.frameworks import SaveOptions, choose_framework
 from remote_models.manifest import Manifest
-from remote_models.storage import Location, TransferSettings
+from remote_models.remote_model import RemoteModel
+from remote_models.storage import Location, ProgressCallback, TransferSettings
 
-__all__ = ["load_model", "save_model"]
+__all__ = ["load_model", "load_opened", "save_model"]
 
 
 def save_model(
@@ -41,6 +42,7 @@ def save_model(
     include_optimizer: bool = True,
     signatures: Any = None,
     save_traces: bool = True,
+    exports: Sequence[str] = (),
     metadata: Mapping[str, Any] | None = None,
     storage_options: StorageOptions | None = None,
     transfer: TransferSettings | None = None,
@@ -68,6 +70,9 @@ def save_model(
             ``serving_default`` runs the model on a batch of any size.
         save_traces: For a SavedModel of tf_keras, whether to trace each layer, so that
             custom layers can be revived without their class.
+        exports: ``"tflite"``, ``"onnx"`` or both: the model for runtimes that need neither
+            Keras nor TensorFlow (:func:`load_runtime`), in the same artifact. Each is made
+            and compared with the model on random inputs before anything becomes visible.
         metadata: A JSON object of your own for the manifest (step, metrics, commit).
         storage_options: Arguments for the fsspec filesystem, as in pandas. Without
             them credentials and endpoints come from where boto and gcsfs look.
@@ -82,7 +87,9 @@ def save_model(
         ModelExistsError: something is there and ``overwrite`` is false.
         ConflictError: another saver was faster, or has replaced the model just saved.
         AmbiguousCommitError: an answer was lost, and the store cannot be asked.
-        FormatError: the model cannot be saved in this format.
+        FormatError: the model cannot be saved in this format, or exported, or an export
+            does not compute what the model does.
+        MissingDependencyError: what makes or runs an export is not installed.
         ArgumentError: an argument makes no sense.
         StorageError: the store refused or failed; the message says what to do.
     """
@@ -90,7 +97,8 @@ def save_model(
     options = SaveOptions(
         include_optimizer=include_optimizer, signatures=signatures, save_traces=save_traces
     )
-    with ModelFiles.of_model(model, model_format(location, save_format), options) as files:
+    format = model_format(location, save_format)
+    with ModelFiles.of_model(model, format, options, exports=exports) as files:
         return files.publish(
             location,
             overwrite=overwrite,
@@ -193,7 +201,26 @@ def load_model(
             safe_mode=safe_mode,
             prefetch=prefetch,
         )
-    callback = progress_callback(progress)
+    return load_opened(
+        remote,
+        framework,
+        custom_objects=custom_objects,
+        compile=compile,
+        safe_mode=safe_mode,
+        progress=progress_callback(progress),
+    )
+
+
+def load_opened(
+    remote: RemoteModel,
+    framework: str | None,
+    *,
+    custom_objects: Mapping[str, Any] | None,
+    compile: bool,
+    safe_mode: bool,
+    progress: ProgressCallback | None,
+) -> Any:
+    """Load the model of an artifact that is open, as :func:`load_model` does it."""
     if may_stream(remote):
         streamed = stream_model(
             remote,
@@ -201,7 +228,7 @@ def load_model(
             custom_objects=custom_objects,
             compile=compile,
             safe_mode=safe_mode,
-            progress=callback,
+            progress=progress,
         )
         if streamed is not None:
             return streamed
@@ -212,11 +239,11 @@ def load_model(
             custom_objects=custom_objects,
             compile=compile,
             safe_mode=safe_mode,
-            progress=callback,
+            progress=progress,
         )
         if translated is not None:
             return translated
-    with fetched(remote, callback) as artifact:
+    with fetched(remote, progress) as artifact:
         what = artifact.what
         if not what.format.is_model:
             raise FormatError(

@@ -42,18 +42,22 @@ def publish_files(
     empty_directories: Sequence[str] = (),
     description: ModelDescription | None = None,
     find_base: FindBase = lambda: None,
+    exports: Mapping[str, str] | None = None,
 ) -> Manifest:
     """Publish files as one artifact, with a manifest, and return the manifest.
 
     What the artifact has in common with the one that ``find_base`` finds in the same store
-    need not travel.
+    need not travel. ``exports`` are those of the files that other runtimes read, by what
+    they are.
     """
+    exports = exports or {}
     refuse_bucket(location)
     layout = Layout.DIRECTORY if format in _DIRECTORIES else Layout.FILE
     store = open_store(location, transfer)
     refuse_repository(store, location, layout, overwrite=overwrite)
     what = Recognition(format=format)
-    index, documents = _index(what, location.name, files, description)
+    own = {path: files[path] for path in files if path not in exports.values()}
+    index, documents = _index(what, location.name, own, description)
     artifact = Artifact(
         format=format,
         layout=layout,
@@ -68,6 +72,7 @@ def publish_files(
         empty_directories=empty_directories,
         tensors=index.tensors,
         documents=documents,
+        exports=exports,
     )
     return publish(
         store,

@@ -60,6 +60,7 @@ def _facts(remote: RemoteModel) -> dict[str, Any]:
         "size": remote.total_size,
         **_counts(manifest.tensors if manifest else ()),
         "signatures": _signatures(remote),
+        "exports": dict(remote.exports),
         "created": manifest.created if manifest else None,
         "producer": dict(manifest.producer) if manifest else {},
         "metadata": dict(manifest.metadata) if manifest else {},
@@ -93,8 +94,8 @@ def _readable(name: str, value: Any) -> str:
         return ""
     if name == "parameters":
         return f"{value:,}"
-    if name == "producer":
-        return ", ".join(f"{key} {version}" for key, version in sorted(value.items()))
+    if name in ("exports", "producer"):
+        return ", ".join(f"{key} {each}" for key, each in sorted(value.items()))
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
 
 

@@ -13,6 +13,7 @@ from remote_models.frameworks._framework import (
     WeightsOptions,
 )
 from remote_models.frameworks._named_tensors import NamedTensors, named_tensors
+from remote_models.frameworks._program import load_program
 from remote_models.frameworks._state_stream import state_stream
 from remote_models.frameworks._streamed_save import ModelDescription, StreamedSave
 from remote_models.frameworks._training import Training, is_beside_weights
@@ -34,6 +35,7 @@ __all__ = [
     "choose_framework",
     "framework_of",
     "is_beside_weights",
+    "load_program",
     "named_tensors",
     "state_stream",
 ]

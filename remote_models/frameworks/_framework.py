@@ -16,6 +16,7 @@ from remote_models.frameworks._streamed_save import ModelDescription, StreamedSa
 if TYPE_CHECKING:
     from remote_models.frameworks._named_tensors import NamedTensors
     from remote_models.frameworks._training import Training
+    from remote_models.runtimes import Runtime
 
 __all__ = [
     "Framework",
@@ -273,6 +274,23 @@ class Framework(ABC):
         self, text: str, *, custom_objects: Mapping[str, Any] | None, safe_mode: bool
     ) -> Any:
         """Return a new model with the architecture in ``text`` and fresh weights."""
+
+    @abstractmethod
+    def runtime(self, model: Any, *, manifest_digest: str | None = None) -> Runtime:
+        """Return what predicts with ``model``, on a batch of any size.
+
+        Raises:
+            FormatError: it is not known what the model takes.
+        """
+
+    @abstractmethod
+    def export(self, model: Any, kind: str) -> bytes:
+        """Return ``model`` as a file for another runtime, with the names that `runtime` has.
+
+        Raises:
+            FormatError: it cannot be had in that format, or not on this backend.
+            MissingDependencyError: what converts it is not installed.
+        """
 
     @abstractmethod
     def describe(self, model: Any) -> ModelDescription:

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from remote_models.formats.streaming import StreamedFile
     from remote_models.frameworks._named_tensors import NamedTensors
     from remote_models.frameworks._training import Training
+    from remote_models.runtimes import Runtime
 
 __all__ = ["Keras3"]
 
@@ -336,6 +337,36 @@ class Keras3(Framework):
             custom_objects=dict(custom_objects) if custom_objects else None,
             safe_mode=safe_mode,
         )
+
+    def runtime(self, model: Any, *, manifest_digest: str | None = None) -> Runtime:
+        if not self.runs_graphs:
+            from remote_models.frameworks._keras_runtime import KerasRuntime
+
+            return KerasRuntime(model, manifest_digest=manifest_digest)
+        from remote_models.frameworks._graph_runtime import GraphRuntime
+
+        function = self._serving_function(model)
+        return GraphRuntime("keras", function, model, manifest_digest=manifest_digest)
+
+    def export(self, model: Any, kind: str) -> bytes:
+        if not self.runs_graphs:
+            raise FormatError(
+                "exports are made with TensorFlow",
+                where="exports",
+                found=f"the {keras.backend.backend()} backend",
+                hint=(
+                    "Save the model without exports=, load it in a process with "
+                    "KERAS_BACKEND=tensorflow, and save it from there"
+                ),
+            )
+        from remote_models.frameworks._tf_exports import convert
+
+        return convert(self._serving_function(model), kind)
+
+    def _serving_function(self, model: Any) -> Any:
+        from remote_models.frameworks._keras_serving import serving_graph
+
+        return serving_graph(model, ()).signature.get_concrete_function()
 
     def describe(self, model: Any) -> ModelDescription:
         variables = variable_paths(record_state(model))

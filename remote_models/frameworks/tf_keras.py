@@ -20,6 +20,7 @@ from remote_models.frameworks._framework import (
     WeightsOptions,
 )
 from remote_models.frameworks._given_objects import GivenObjects
+from remote_models.frameworks._graph_runtime import GraphRuntime
 from remote_models.frameworks._streamed_save import ModelDescription, StreamedSave
 from remote_models.frameworks._tf_keras_budget import within_budget
 from remote_models.frameworks._tf_keras_saving import (
@@ -28,11 +29,13 @@ from remote_models.frameworks._tf_keras_saving import (
     stream_h5_weights,
     stream_weights,
 )
+from remote_models.frameworks._tf_keras_serving import serving_function
 from remote_models.frameworks._variable_budget import VariableBudget, stored_bytes
 
 if TYPE_CHECKING:
     from remote_models.formats.streaming import StreamedFile
     from remote_models.frameworks._training import Training
+    from remote_models.runtimes import Runtime
 
 __all__ = ["TFKeras"]
 
@@ -173,6 +176,15 @@ class TFKeras(Framework):
         return tf_keras.models.model_from_json(
             text, custom_objects=dict(custom_objects) if custom_objects else None
         )
+
+    def runtime(self, model: Any, *, manifest_digest: str | None = None) -> Runtime:
+        function = serving_function(model)
+        return GraphRuntime("keras", function, model, manifest_digest=manifest_digest)
+
+    def export(self, model: Any, kind: str) -> bytes:
+        from remote_models.frameworks._tf_exports import convert
+
+        return convert(serving_function(model), kind)
 
     def describe(self, model: Any) -> ModelDescription:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from remote_models._api import load_model, open_model
@@ -73,6 +73,7 @@ class Repository:
         include_optimizer: bool = True,
         signatures: Any = None,
         save_traces: bool = True,
+        exports: Sequence[str] = (),
         metadata: Mapping[str, Any] | None = None,
         progress: Progress = None,
     ) -> Version:
@@ -90,6 +91,7 @@ class Repository:
             include_optimizer: As in ``save_model``.
             signatures: As in ``save_model``.
             save_traces: As in ``save_model``.
+            exports: As in ``save_model``.
             metadata: A JSON object of your own. ``prune`` finds metrics in it, or in its
                 member ``metrics``.
             progress: As in ``save_model``.
@@ -106,7 +108,7 @@ class Repository:
         )
 
         def publish(location: Location, find_base: FindBase) -> Manifest:
-            with ModelFiles.of_model(model, format, options) as files:
+            with ModelFiles.of_model(model, format, options, exports=exports) as files:
                 return self._publish(files, location, metadata, progress, find_base)
 
         return save_version(self._store, self.location, format, publish)

@@ -14,7 +14,14 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from remote_models.errors import ArgumentError, FormatError
-from remote_models.runtimes._runtime import Array, Inputs, Signature, TensorSpec, check_inputs
+from remote_models.runtimes._runtime import (
+    Array,
+    Inputs,
+    Signature,
+    TensorSpec,
+    check_inputs,
+    in_order,
+)
 
 __all__ = ["LiteRTRuntime"]
 
@@ -61,8 +68,8 @@ class LiteRTRuntime:
         self._inputs = _described(interpreter, "inputs", interpreter.get_input_details())
         self._outputs = _described(interpreter, "outputs", interpreter.get_output_details())
         self.signature = Signature(
-            inputs=tuple(_spec(name, each) for name, each in self._inputs.items()),
-            outputs=tuple(_spec(name, each) for name, each in self._outputs.items()),
+            inputs=in_order(_spec(name, each) for name, each in self._inputs.items()),
+            outputs=in_order(_spec(name, each) for name, each in self._outputs.items()),
         )
         self._shapes = {name: tuple(each["shape"]) for name, each in self._inputs.items()}
 

@@ -13,7 +13,14 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as states
 
 from remote_models.errors import ArgumentError, FormatError
-from remote_models.runtimes._runtime import Array, Inputs, Signature, TensorSpec, check_inputs
+from remote_models.runtimes._runtime import (
+    Array,
+    Inputs,
+    Signature,
+    TensorSpec,
+    check_inputs,
+    in_order,
+)
 
 __all__ = ["ONNXRuntime"]
 
@@ -71,8 +78,8 @@ class ONNXRuntime:
         session = _open(data, num_threads, where)
         self._session: onnxruntime.InferenceSession | None = session
         self.signature = Signature(
-            inputs=tuple(_spec(each, where) for each in session.get_inputs()),
-            outputs=tuple(_spec(each, where) for each in session.get_outputs()),
+            inputs=in_order(_spec(each, where) for each in session.get_inputs()),
+            outputs=in_order(_spec(each, where) for each in session.get_outputs()),
         )
         self._names = [spec.name for spec in self.signature.outputs]
 

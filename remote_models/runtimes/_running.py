@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -57,6 +58,9 @@ def run_export(
         return LiteRTRuntime(
             data, num_threads=num_threads, manifest_digest=manifest_digest, where=where
         )
+    # When it is imported, ONNX Runtime 1.32 of PyPI writes a file into the temporary
+    # directory and begins to tell its makers of what it runs; unless this says otherwise.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     from remote_models.runtimes._onnx import ONNXRuntime
 
     return ONNXRuntime(data, num_threads=num_threads, manifest_digest=manifest_digest, where=where)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Any, Protocol, Self
 
 import numpy as np
 
 from remote_models.errors import ArgumentError
 
-__all__ = ["Array", "Inputs", "Runtime", "Signature", "TensorSpec", "check_inputs"]
+__all__ = ["Array", "Inputs", "Runtime", "Signature", "TensorSpec", "check_inputs", "in_order"]
 
 Array = np.ndarray[Any, Any]
 
@@ -42,8 +43,9 @@ class Signature:
     """How a model is run.
 
     Attributes:
-        inputs: What it takes, in the order in which a sequence of arrays is taken.
-        outputs: What it gives.
+        inputs: What it takes, sorted by name. A sequence of arrays is taken in this order,
+            which is the same in every runtime.
+        outputs: What it gives, sorted by name.
     """
 
     inputs: tuple[TensorSpec, ...]
@@ -52,6 +54,11 @@ class Signature:
     def __str__(self) -> str:
         """Inputs and outputs, as in ``(x: float32[?,8]) -> dense: float32[?,1]``."""
         return f"({', '.join(map(str, self.inputs))}) -> {', '.join(map(str, self.outputs))}"
+
+
+def in_order(specs: Iterable[TensorSpec]) -> tuple[TensorSpec, ...]:
+    """Return specs in the order that a :class:`Signature` has them in."""
+    return tuple(sorted(specs, key=lambda spec: spec.name))
 
 
 class Runtime(Protocol):
@@ -89,6 +96,15 @@ class Runtime(Protocol):
 
     def close(self) -> None:
         """Let go of the model's memory; a prediction that is under way ends first."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
 
 
 def check_inputs(signature: Signature, inputs: Inputs) -> dict[str, Array]:

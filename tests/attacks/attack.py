@@ -38,7 +38,7 @@ class Built:
     Attributes:
         url: What the victim is given.
         verb: What the victim calls: ``load_model``, ``load_architecture``,
-            ``load_weights``, ``lazy`` (a lazy load) or ``adopt_model``.
+            ``load_weights``, ``load_runtime``, ``lazy`` (a lazy load) or ``adopt_model``.
         adopt: Whether it has a manifest, written by its maker.
     """
 

@@ -27,6 +27,7 @@ from attacks.archives import ARCHIVES
 from attacks.attack import Attack, Built, Canaries
 from attacks.checkpoints_and_manifests import FILES
 from attacks.configurations import CONFIGURATIONS
+from attacks.exports import EXPORTS
 from attacks.graphs import GRAPHS
 from attacks.hdf5_files import HDF5_FILES
 
@@ -34,7 +35,7 @@ FRAMEWORK, FOLDER = sys.argv[1], Path(sys.argv[2])
 
 keras: Any = importlib.import_module(FRAMEWORK)
 
-REGISTRIES = (CONFIGURATIONS, ARCHIVES, HDF5_FILES, GRAPHS, FILES)
+REGISTRIES = (CONFIGURATIONS, ARCHIVES, HDF5_FILES, GRAPHS, FILES, EXPORTS)
 
 ADDRESS_SPACE = 3 << 30
 """Bytes that an attack may reserve beyond what the process has reserved before."""
@@ -107,6 +108,8 @@ def victim(built: Built) -> Callable[[], Any]:
     if built.verb == "load_weights":
         model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(2, name="dense")])
         return lambda: rm.load_weights(model, url)
+    if built.verb == "load_runtime":
+        return lambda: rm.load_runtime(url)
     if built.verb == "adopt_model":
         return lambda: rm.adopt_model(url)
     if built.verb == "lazy":

@@ -23,11 +23,12 @@ from attacks.archives import ARCHIVES
 from attacks.attack import KERAS_OWN, Attack
 from attacks.checkpoints_and_manifests import FILES
 from attacks.configurations import CONFIGURATIONS
+from attacks.exports import EXPORTS
 from attacks.hdf5_files import HDF5_FILES
 
 FRAMEWORKS = ("keras", "tf_keras")
 
-REGISTRIES = (CONFIGURATIONS, ARCHIVES, HDF5_FILES, FILES)
+REGISTRIES = (CONFIGURATIONS, ARCHIVES, HDF5_FILES, FILES, EXPORTS)
 """Those whose builders need no TensorFlow. The child reports the expectations of the rest."""
 
 MAX_MEMORY = 256 * 1024 * 1024

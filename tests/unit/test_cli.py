@@ -268,6 +268,7 @@ def test_info_as_json(run: Command, saved_model: str) -> None:
         "tensors": None,
         "parameters": None,
         "signatures": None,  # what lies there is no graph
+        "exports": {},
         "created": "2026-03-14T09:26:53Z",
         "producer": PRODUCER,
         "metadata": {},

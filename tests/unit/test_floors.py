@@ -64,6 +64,7 @@ NEIGHBOURS: Mapping[str, frozenset[str]] = {
     "tensors": frozenset({"_fields", "digest", "errors"}),
     "adoption": frozenset({"remote_model"}),
     "publishing": frozenset({"remote_model"}),
+    "frameworks": frozenset({"runtimes"}),
     "__init__": frozenset({"_api", "repository"}),
     "_api": frozenset({"_progress_bar"}),
     "repository": frozenset({"_api", "_progress_bar"}),

@@ -7,6 +7,7 @@ runs what stands in a graph. docs/security.md lists what is refused.
 
 from remote_models.formats.safety._artifact import ArtifactFindings, check_artifact, check_files
 from remote_models.formats.safety._configuration import ConfigurationFindings, check_configuration
+from remote_models.formats.safety._exports import check_export
 from remote_models.formats.safety._findings import Finding, refuse
 from remote_models.formats.safety._graph import check_graphs
 from remote_models.formats.safety._vocabularies import forget_vocabularies
@@ -17,6 +18,7 @@ __all__ = [
     "Finding",
     "check_artifact",
     "check_configuration",
+    "check_export",
     "check_files",
     "check_graphs",
     "forget_vocabularies",

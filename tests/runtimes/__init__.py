@@ -1,0 +1,1 @@
+"""Exports, and the runtimes that predict with them."""
