@@ -18,7 +18,7 @@ class Emulator:
     """A running server and the two ways to reach it: environment or storage options.
 
     Attributes:
-        name: ``"seaweedfs"``, ``"moto"`` or ``"fake-gcs-server"``.
+        name: ``"seaweedfs"``, ``"moto"``, ``"ministack"`` or ``"fake-gcs-server"``.
         endpoint_url: ``http://127.0.0.1:PORT``.
         environment: Variables with which clients find the server by themselves.
         storage_options: What fsspec needs to find it without the environment.
