@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from remote_models._api._arguments import URL, Progress, StorageOptions, local_path
 from remote_models._api._caching import cache_for
+from remote_models._api._fetch import warn_if_unverified
 from remote_models._api._keys import Key, read_public_key
 from remote_models._api._local_copy import (
     empty_directories_of,
@@ -143,7 +144,8 @@ def pull_model(
 
     Files that a load has left in the cache of this machine are taken from there. None is
     left there: what is pulled is on this machine already. A signature that lies with the
-    artifact is copied, too; it is checked if ``public_key`` is given.
+    artifact is copied, too; it is checked if ``public_key`` is given. What has no manifest
+    is copied with an :class:`UnverifiedModelWarning`.
 
     Args:
         url: Where it was saved.
@@ -187,6 +189,7 @@ def pull_model(
     )
     if not remote.is_verifiable:
         remote.recognise()  # refuses what is no model, before all of it is copied
+        warn_if_unverified(remote, stacklevel=3)
     with temporary_directory(target.absolute().parent) as folder:
         copy = folder / "model"
         copy.mkdir()

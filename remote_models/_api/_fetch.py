@@ -22,7 +22,13 @@ from remote_models.manifest import Layout
 from remote_models.remote_model import RemoteModel
 from remote_models.storage import Location, ProgressCallback
 
-__all__ = ["FetchedArtifact", "UnverifiedModelWarning", "fetched", "other_verb"]
+__all__ = [
+    "FetchedArtifact",
+    "UnverifiedModelWarning",
+    "fetched",
+    "other_verb",
+    "warn_if_unverified",
+]
 
 _READ_LATER = {Format.SAVED_MODEL, Format.CHECKPOINT}
 """TensorFlow may read these again after loading: variables that a subclassed model
@@ -62,6 +68,16 @@ def _remove(folder: Path, owner: int) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def warn_if_unverified(remote: RemoteModel, *, stacklevel: int) -> None:
+    """Warn where nothing vouches for the bytes that are about to be used."""
+    if not remote.is_verifiable:
+        warnings.warn(
+            f"{remote.location}: no manifest vouches for these bytes; adopt the model to get one",
+            UnverifiedModelWarning,
+            stacklevel=stacklevel,
+        )
+
+
 @contextmanager
 def fetched(remote: RemoteModel, progress: ProgressCallback | None) -> Iterator[FetchedArtifact]:
     """Copy, verify and recognise an artifact; the copy goes with the block.
@@ -71,12 +87,7 @@ def fetched(remote: RemoteModel, progress: ProgressCallback | None) -> Iterator[
         FormatError: it is nothing that Keras has to do with.
         StoreFullError: no space is left for the copy.
     """
-    if not remote.is_verifiable:
-        warnings.warn(
-            f"{remote.location}: no manifest vouches for these bytes; adopt the model to get one",
-            UnverifiedModelWarning,
-            stacklevel=4,
-        )
+    warn_if_unverified(remote, stacklevel=5)
     folder = make_temporary_directory()
     artifact = None
     try:

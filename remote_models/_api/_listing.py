@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from remote_models._api._arguments import URL, StorageOptions
 from remote_models.errors import BucketNotFoundError, ModelNotFoundError, StorageError
 from remote_models.manifest import DIRECTORY_MANIFEST, FILE_MANIFEST_SUFFIX
-from remote_models.signing import DIRECTORY_SIGNATURE
+from remote_models.signing import DIRECTORY_SIGNATURE, FILE_SIGNATURE_SUFFIX
 from remote_models.storage import Location, Store, open_store, read_range
 
 __all__ = ["ModelListing", "list_models", "refuse_missing_bucket"]
@@ -35,11 +35,13 @@ class ModelListing:
         path: Its path below that URL.
         size: The bytes of its files as far as their names tell, without manifest and signature.
         has_manifest: Whether a manifest lies with it.
+        is_signed: Whether a signature lies with it; it is not checked here.
     """
 
     path: str
     size: int
     has_manifest: bool
+    is_signed: bool = False
 
 
 def list_models(url: URL, *, storage_options: StorageOptions | None = None) -> list[ModelListing]:
@@ -88,6 +90,7 @@ def _directories(sizes: Mapping[str, int]) -> Iterator[ModelListing]:
             path=folder or ".",
             size=total[folder],
             has_manifest=_inside(folder, DIRECTORY_MANIFEST) in sizes,
+            is_signed=_inside(folder, DIRECTORY_SIGNATURE) in sizes,
         )
 
 
@@ -105,6 +108,7 @@ def _files(sizes: Mapping[str, int]) -> Iterator[ModelListing]:
             path=model,
             size=total[model],
             has_manifest=f"{model}{FILE_MANIFEST_SUFFIX}" in outside,
+            is_signed=f"{model}{FILE_SIGNATURE_SUFFIX}" in outside,
         )
 
 

@@ -24,6 +24,7 @@ from remote_models.cli._output import (
     print_errors,
     print_json,
     print_line,
+    warnings_as_notes,
 )
 from remote_models.cli._walks import Report, executor_of, refuse_for_many, refuse_for_one
 from remote_models.manifest import Manifest
@@ -96,15 +97,16 @@ def _findings(report: VerifyReport) -> Iterator[str]:
 
 def pull(options: argparse.Namespace) -> int:
     """Copy a model to a local directory."""
-    paths = pull_model(
-        options.url,
-        options.directory,
-        manifest_digest=options.manifest_digest,
-        manifest_url=options.manifest_url,
-        public_key=options.public_key,
-        storage_options=storage_options_of(options),
-        progress=progress_of(options),
-    )
+    with warnings_as_notes(quiet=options.quiet):
+        paths = pull_model(
+            options.url,
+            options.directory,
+            manifest_digest=options.manifest_digest,
+            manifest_url=options.manifest_url,
+            public_key=options.public_key,
+            storage_options=storage_options_of(options),
+            progress=progress_of(options),
+        )
     if options.json:
         print_json([str(path) for path in paths])
     elif not options.quiet:

@@ -15,20 +15,28 @@ from remote_models.cli._options import storage_options_of
 from remote_models.cli._output import print_errors, print_json, print_line
 from remote_models.errors import ArgumentError, FormatError, ManifestError, ModelNotFoundError
 from remote_models.manifest import Layout
-from remote_models.remote_model import RemoteModel
+from remote_models.remote_model import RemoteModel, has_signature
 from remote_models.tensors import Role, StoredTensor
 
 __all__ = ["info", "ls"]
+
+
+_SIGNED = {
+    "verified": "yes, by the key that was given",
+    "unchecked": "yes, not checked: --public-key FILE does",
+}
 
 
 def info(options: argparse.Namespace) -> int:
     """Say what a model is."""
     remote = open_model(
         options.url,
+        manifest_digest=options.manifest_digest,
         manifest_url=options.manifest_url,
+        public_key=options.public_key,
         storage_options=storage_options_of(options),
     )
-    facts = _facts(remote)
+    facts = _facts(remote) | {"signed": _signed(remote, is_checked=options.public_key is not None)}
     summary = remote.summary() if options.summary else None
     if options.json:
         print_json(facts if summary is None else facts | {"summary": summary})
@@ -68,6 +76,14 @@ def _facts(remote: RemoteModel) -> dict[str, Any]:
     }
 
 
+def _signed(remote: RemoteModel, *, is_checked: bool) -> str | None:
+    """Say whether a signature lies with a model; ``None`` if not, or where one may not look."""
+    if is_checked:
+        return "verified"
+    is_there = has_signature(remote.folder.store, remote.location, remote.layout)
+    return "unchecked" if is_there else None
+
+
 def _signatures(remote: RemoteModel) -> dict[str, Any] | None:
     """Return the signatures, ``None`` where there are none to be read."""
     try:
@@ -92,6 +108,8 @@ def _readable(name: str, value: Any) -> str:
         return "none: no manifest vouches for these bytes"
     if value is None or value == {} or name == "signatures":  # each has a line of its own
         return ""
+    if name == "signed":
+        value = _SIGNED[value]
     if name == "parameters":
         return f"{value:,}"
     if name in ("exports", "producer"):
@@ -154,7 +172,8 @@ def _ls_models(options: argparse.Namespace, listings: Sequence[ModelListing]) ->
     elif not options.quiet:
         for listing in listings:
             state = "manifest" if listing.has_manifest else "-"
-            print_line(f"{format_size(listing.size):>10}  {state:<12}  {listing.path}")
+            state = f"{state}, signed" if listing.is_signed else state
+            print_line(f"{format_size(listing.size):>10}  {state:<16}  {listing.path}")
         if not listings:
             print_errors(["note: files are stored below this URL, but no model"])
     return OK

@@ -58,10 +58,10 @@ _DESCRIPTIONS = {
     "whether they differ or not: --json tells.",
     "gc": "Unfinished uploads, temporary files, and files, announcements and claims of saves that "
     "never came through. Shows kind, size, age and URL of each. Removes nothing without --delete.",
-    "info": "Reads the manifest and nothing else. Of a model without a manifest it reads as "
-    "much as shows what it is.",
+    "info": "Reads the manifest and nothing else, and looks whether a signature lies there. Of a "
+    "model without a manifest it reads as much as shows what it is.",
     "ls": "Of a model: size, digest and path of each file. Of anything else: size and path "
-    "of each model below it, and whether a manifest lies with it.",
+    "of each model below it, and whether a manifest and a signature lie with it.",
     "sign": "Signs the digests of all files and of the manifest, as OpenSSF Model Signing has it. "
     "The signature lies in a directory as model.sig, beside a file as NAME.sig. The files are not "
     "read: give --manifest-digest, which saving has told, to be sure of what is signed.",
@@ -115,6 +115,7 @@ def _add_info(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     verb = _verb(verbs, "info", info, "say what a model is: format, producer, size, digest")
     verb.add_argument("url", metavar="URL", help="the model")
     verb.add_argument("--summary", action="store_true", help="add a table of the layers")
+    _add_digest(verb)
     _add_manifest_url(verb)
 
 

@@ -12,7 +12,7 @@ from remote_models.remote_model._discovery import (
 from remote_models.remote_model._folder import ArtifactFolder
 from remote_models.remote_model._model import RemoteModel
 from remote_models.remote_model._model_diff import Change, ModelDiff, TensorDiff, TensorForm
-from remote_models.remote_model._signed import refuse_links, signature_location
+from remote_models.remote_model._signed import has_signature, refuse_links, signature_location
 from remote_models.remote_model._verify import FileMismatch, VerifyReport
 from remote_models.remote_model._whole_reading import WholeReading
 
@@ -34,6 +34,7 @@ __all__ = [
     "WholeReading",
     "find_files",
     "find_manifest",
+    "has_signature",
     "manifest_location",
     "parse_stored_manifest",
     "read_stored_manifest",

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from remote_models.digest import format_digest
-from remote_models.errors import ManifestError, ModelNotFoundError, SignatureError
+from remote_models.errors import (
+    AccessDeniedError,
+    ManifestError,
+    ModelNotFoundError,
+    SignatureError,
+)
 from remote_models.manifest import (
     FileEntry,
     Layout,
@@ -34,7 +39,7 @@ from remote_models.signing import (
 )
 from remote_models.storage import Location, Store, read_all
 
-__all__ = ["SignedModel", "refuse_links", "signature_location"]
+__all__ = ["SignedModel", "has_signature", "refuse_links", "signature_location"]
 
 _UNKNOWN, _NO_TIME = "unknown", "1970-01-01T00:00:00Z"
 """The format and the time in a manifest that is made of a signature, which tells of none."""
@@ -48,6 +53,15 @@ def signature_location(location: Location, layout: Layout) -> Location:
     if layout is Layout.DIRECTORY:
         return location.join(DIRECTORY_SIGNATURE)
     return location.with_suffix(FILE_SIGNATURE_SUFFIX)
+
+
+def has_signature(store: Store, location: Location, layout: Layout) -> bool:
+    """Whether a signature lies with an artifact, good or not, as far as one may look."""
+    try:
+        store.head(signature_location(location, layout))
+    except (ModelNotFoundError, AccessDeniedError):
+        return False
+    return True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,6 +9,7 @@ when its upload is finished, whole or not at all.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, ClassVar, cast
@@ -83,6 +84,11 @@ _BY_TYPE: tuple[tuple[type[Exception], _Row], ...] = (
     ),
     (ValueError, (ArgumentError, "a name or a value that the store does not take", None)),
 )
+
+
+# gcsfs logs a traceback of every error that it raises as well, and Python prints what nobody
+# has a handler for. Handlers of the application get it as ever.
+logging.getLogger("gcsfs").addHandler(logging.NullHandler())
 
 
 class GCSStore(Store):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from remote_models._size import parse_size
 from remote_models.errors import ArgumentError
@@ -27,6 +29,9 @@ _BUDGET = "REMOTE_MODELS_MEMORY_BUDGET"
 _ATTEMPTS = "REMOTE_MODELS_ATTEMPTS"
 
 _TIMEOUT = "REMOTE_MODELS_TIMEOUT"
+
+
+_Number = TypeVar("_Number", int, float)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,34 +110,42 @@ class TransferSettings:
         Raises:
             ArgumentError: a variable holds something else.
         """
-        budget = environ.get(_BUDGET)
-        concurrency = environ.get(_CONCURRENCY)
-        attempts = environ.get(_ATTEMPTS)
-        timeout = environ.get(_TIMEOUT)
         defaults = cls()
         retry = defaults.retry
+
+        def read(name: str, parse: Callable[[str], _Number], form: str, other: _Number) -> _Number:
+            text = environ.get(name)
+            return _parse(text, name, parse, form) if text else other
+
+        def read_size(text: str) -> int:
+            return parse_size(text, _BUDGET)
+
         return cls(
-            max_concurrency=_parse(concurrency, _CONCURRENCY, int)
-            if concurrency
-            else defaults.max_concurrency,
-            memory_budget=_parse(budget, _BUDGET, lambda text: parse_size(text, _BUDGET))
-            if budget
-            else defaults.memory_budget,
+            max_concurrency=read(_CONCURRENCY, int, "as in 16", defaults.max_concurrency),
+            memory_budget=read(_BUDGET, read_size, "as in 128MiB", defaults.memory_budget),
             retry=RetryPolicy(
-                attempts=_parse(attempts, _ATTEMPTS, int) if attempts else retry.attempts,
-                timeout=_parse(timeout, _TIMEOUT, int) if timeout else retry.timeout,
+                attempts=read(_ATTEMPTS, int, "as in 4", retry.attempts),
+                timeout=read(_TIMEOUT, _seconds, "seconds, as in 60", retry.timeout),
             ),
         )
 
 
-def _parse(text: str, where: str, read: Callable[[str], int]) -> int:
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
+
+
+def _parse(text: str, where: str, read: Callable[[str], _Number], expected: str) -> _Number:
     try:
         number = read(text)
     except ValueError as error:
         raise ArgumentError(
-            "not a positive number", where=where, expected="as in 16 or, of bytes, 128MiB",
-            found=repr(text),
+            "not a positive number", where=where, expected=expected, found=repr(text),
         ) from error  # fmt: skip
-    if number < 1:
-        raise ArgumentError("not a positive number", where=where, found=repr(text))
+    if number <= 0:
+        raise ArgumentError(
+            "not a positive number", where=where, expected=expected, found=repr(text)
+        )
     return number

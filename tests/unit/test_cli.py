@@ -273,6 +273,7 @@ def test_info_as_json(run: Command, saved_model: str) -> None:
         "producer": PRODUCER,
         "metadata": {},
         "manifest_digest": manifest.digest,
+        "signed": None,
     }
 
 
@@ -373,8 +374,13 @@ def test_ls_of_a_folder_or_bucket_lists_the_models_below(
         ("manifest", "saved"),
     ]  # fmt: skip
     documents = run("ls", "--json", base).document
-    assert documents[1] == {"path": "deep/er/x.keras", "size": 4, "has_manifest": False}
-    assert documents[3] == {"path": "saved", "size": 14, "has_manifest": True}
+    assert documents[1] == {
+        "path": "deep/er/x.keras",
+        "size": 4,
+        "has_manifest": False,
+        "is_signed": False,
+    }
+    assert documents[3] == {"path": "saved", "size": 14, "has_manifest": True, "is_signed": False}
 
 
 def test_ls_of_a_local_folder(run: Command, tmp_path: Path) -> None:
@@ -392,9 +398,9 @@ def test_ls_counts_the_parts_of_a_model_to_it(run: Command, base: str) -> None:
     ):  # fmt: skip
         poke(f"{base}/{name}", b"1234")
     assert run("ls", "--json", base).document == [
-        {"path": "ckpt-7", "size": 8, "has_manifest": True},
-        {"path": "other_00000.weights.h5", "size": 4, "has_manifest": False},
-        {"path": "w.weights.json", "size": 12, "has_manifest": False},
+        {"path": "ckpt-7", "size": 8, "has_manifest": True, "is_signed": False},
+        {"path": "other_00000.weights.h5", "size": 4, "has_manifest": False, "is_signed": False},
+        {"path": "w.weights.json", "size": 12, "has_manifest": False, "is_signed": False},
     ]
 
 

@@ -115,7 +115,7 @@ def test_every_verb_that_moves_tensors_takes_settings() -> None:
     }
     taking = {name for name, parameters in verbs.items() if "transfer" in parameters}
     assert taking == {name for name, found in verbs.items() if "storage_options" in found}
-    assert len(taking) == 10
+    assert len(taking) == 11
 
 
 def test_what_a_reader_was_opened_with_limits_its_requests(
