@@ -51,6 +51,13 @@ def test_what_it_shows_works(results: Results, kind: str, count: int) -> None:
     assert len(results[kind]) == count
 
 
+def test_what_the_document_of_serving_shows_works(tmp_path: Path) -> None:
+    document = ROOT / "docs/serverless.md"
+    results = run_document(document, tmp_path)
+    assert [told for told in results["python"].values() if told] == []
+    assert len(results["python"]) == document.read_text("utf-8").count("\n```python\n") > 0
+
+
 def test_what_the_document_of_repositories_shows_works(tmp_path: Path) -> None:
     document = ROOT / "docs/repository.md"
     text = document.read_text(encoding="utf-8")
