@@ -6,6 +6,7 @@ import io
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO
@@ -22,6 +23,7 @@ from publishing.artifacts import (
 
 from remote_models.errors import (
     AmbiguousCommitError,
+    ConflictError,
     IntegrityError,
     ModelExistsError,
     ModelNotFoundError,
@@ -29,7 +31,7 @@ from remote_models.errors import (
     StoreUnavailableError,
 )
 from remote_models.manifest import Layout, StoredManifest
-from remote_models.publishing import Artifact, publish
+from remote_models.publishing import Artifact, find_unfinished, publish
 from remote_models.remote_model import RemoteModel, manifest_location, read_stored_manifest
 from remote_models.storage import Location
 from simulation.world import Actor, Clock, Faults, SimulatedStore, World
@@ -51,6 +53,9 @@ FAULTS = (
 )
 
 _NEVER = 1 << 60
+
+SWEEPER = "sweeper"
+"""Who collects garbage."""
 
 
 class ViolationError(AssertionError):
@@ -116,6 +121,7 @@ class Outcome:
     saves: Sequence[str]
     loads: Sequence[str]
     requests: int
+    swept: int
 
 
 @dataclass
@@ -127,6 +133,7 @@ class _History:
     location: Location
     saves: list[_Save] = field(default_factory=list)
     loads: list[_Load] = field(default_factory=list)
+    swept: int = 0
 
     @property
     def now(self) -> int:
@@ -161,6 +168,19 @@ class _History:
         current = stored.current
         if not stored.pending and current and current.metadata == save.content.metadata:
             raise ViolationError(f"{save.version} has failed, it is said, and it is done")
+
+    def sweep(self, store: SimulatedStore, older_than: timedelta) -> None:
+        """Remove what killed saves have left, as ``collect_garbage`` does of each manifest."""
+        layout = self.content("v").layout
+        manifest = manifest_location(self.location, layout)
+        try:
+            listing = store.list(manifest.parent)
+            before = self.world.date - older_than
+            found = find_unfinished(store, manifest, layout, listing, before)
+            for _path in found.remove() if found else ():
+                self.swept += 1
+        except (ModelNotFoundError, ConflictError, StorageError):
+            return
 
     def load(self, store: SimulatedStore) -> str:
         began = self.now
@@ -210,6 +230,8 @@ def run_history(seed: int, clock: Clock) -> Outcome:
         world.run(*_actors(history, chance))
         world.faults = Faults()
         world.settle()
+        if chance.random() < 0.5:
+            history.sweep(calm, timedelta(0))
         _check(history, calm)
     except ViolationError as error:
         error.log = "\n".join([f"history {seed}", *world.log])
@@ -218,6 +240,7 @@ def run_history(seed: int, clock: Clock) -> Outcome:
         saves=[save.outcome for save in history.saves],
         loads=["whole" if load.found.startswith("v") else load.found for load in history.loads],
         requests=history.now,
+        swept=history.swept,
     )
 
 
@@ -239,7 +262,21 @@ def _actors(history: _History, chance: random.Random) -> list[Actor]:
                 history.load(store)
 
         actors.append(Actor(history.world, f"reader {number}", loads))
+    if chance.random() < 0.4:
+        actors.append(Actor(history.world, SWEEPER, _sweeps(history, chance)))
     return actors
+
+
+def _sweeps(history: _History, chance: random.Random) -> Callable[[SimulatedStore], None]:
+    pauses = [chance.random() * 40 for _ in range(chance.choice((1, 3)))]
+    older_than = timedelta(seconds=chance.choice((0, 5, 30)))
+
+    def sweeps(store: SimulatedStore) -> None:
+        for pause in pauses:
+            history.world.pause(pause)
+            history.sweep(store, older_than)
+
+    return sweeps
 
 
 def _artifact(content: Content) -> Artifact:
@@ -283,6 +320,8 @@ def _check(history: _History, calm: SimulatedStore) -> None:
 
 def _check_errors(history: _History) -> None:
     """Nobody is told of trouble that was not there."""
+    if _has_swept(history):  # a save that it takes for dead fails
+        return
     if any(" fails" in line or "lost" in line or "given up" in line for line in history.world.log):
         return
     for save in history.saves:
@@ -290,6 +329,10 @@ def _check_errors(history: _History) -> None:
             raise ViolationError(f"{save.version} {save.outcome}, and nothing has gone wrong")
     if any(load.found == "unavailable" for load in history.loads):
         raise ViolationError("a reader was told of trouble")
+
+
+def _has_swept(history: _History) -> bool:
+    return any(line.startswith(f"{SWEEPER}: commit") for line in history.world.log)
 
 
 def _check_exclusive(history: _History) -> None:
@@ -301,6 +344,8 @@ def _check_exclusive(history: _History) -> None:
 
 def _check_refusals(history: _History) -> None:
     """Nobody is told of another saver where there was none."""
+    if _has_swept(history):
+        return
     for save in history.saves:
         others = [other for other in history.saves if other is not save]
         if save.outcome in ("refused", "overtaken") and not any(

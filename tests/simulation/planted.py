@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 from remote_models.errors import StorageError
 from remote_models.manifest import StoredManifest
-from remote_models.publishing import _publish
+from remote_models.publishing import UnfinishedSaves, _publish
 from remote_models.publishing._switch import Switch
 from remote_models.remote_model import _copy
 from remote_models.storage import _publication
@@ -84,9 +84,16 @@ def conditions_are_ignored() -> Iterator[None]:
 
 
 @contextmanager
-def newcomers_are_forgotten() -> Iterator[None]:
-    """Who finishes clears away what others have announced meanwhile."""
-    with patch.object(Switch, "_newcomers", lambda _: ()):
+def eager_gc() -> Iterator[None]:
+    """Whoever sweeps up tells nobody, and does not look whether others have come."""
+
+    def remove(found: UnfinishedSaves) -> Iterator[str]:
+        for path in sorted(found.files, reverse=True):
+            found.store.delete(found.folder.join(path))
+            yield path
+        found.manifest.delete()
+
+    with patch.object(UnfinishedSaves, "remove", remove):
         yield
 
 
@@ -137,7 +144,7 @@ MISTAKES: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
     each.__name__: each
     for each in (
         pointer_before_data, in_place, refused_means_failed, nothing_is_verified,
-        conditions_are_ignored, newcomers_are_forgotten, the_overtaken_do_not_look,
+        conditions_are_ignored, eager_gc, the_overtaken_do_not_look,
         old_files_go_first, the_failed_tidy_up_blindly, stale_files_stay,
     )
 }  # fmt: skip

@@ -38,6 +38,7 @@ class Tally:
         requests: How many requests they made.
         saves: How saves ended, and how many so.
         loads: What readers got.
+        swept: How many files of killed saves were removed as garbage.
         violation: The first history that broke a promise, in words.
     """
 
@@ -45,6 +46,7 @@ class Tally:
     requests: int = 0
     saves: Counter[str] = field(default_factory=Counter)
     loads: Counter[str] = field(default_factory=Counter)
+    swept: int = 0
     violation: str | None = None
 
     def add(self, other: Tally) -> None:
@@ -53,12 +55,13 @@ class Tally:
         self.requests += other.requests
         self.saves.update(other.saves)
         self.loads.update(other.loads)
+        self.swept += other.swept
         self.violation = self.violation or other.violation
 
     def __str__(self) -> str:
         return (
             f"{self.histories:,} histories, {self.requests:,} requests, "
-            f"saves {dict(self.saves)}, loads {dict(self.loads)}"
+            f"saves {dict(self.saves)}, loads {dict(self.loads)}, {self.swept} files swept"
         )
 
 
@@ -95,6 +98,7 @@ def run_seeds(first: int, count: int, mistake: str | None = None) -> Tally:
             tally.requests += outcome.requests
             tally.saves.update(outcome.saves)
             tally.loads.update(outcome.loads)
+            tally.swept += outcome.swept
     return tally
 
 

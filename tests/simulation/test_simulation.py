@@ -22,6 +22,7 @@ def test_no_history_breaks_a_promise() -> None:
     assert tally.histories == SEEDS
     assert min(tally.saves[each] for each in ("done", "refused", "overtaken", "dead")) > 0
     assert min(tally.loads[each] for each in ("whole", "nothing", "damaged")) > 0
+    assert tally.swept > 0
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

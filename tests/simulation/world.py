@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import ClassVar, NoReturn, TypeVar
 
 import fsspec
@@ -32,6 +33,9 @@ from remote_models.storage._staging import new_writer, refused
 __all__ = ["Actor", "Clock", "Dead", "Faults", "Interrupted", "World"]
 
 _T = TypeVar("_T")
+
+_DAWN = datetime(2026, 11, 24, tzinfo=UTC)
+"""When each history begins."""
 
 
 class Dead(BaseException):
@@ -69,6 +73,7 @@ class _Object:
     data: bytes
     number: int
     writer: str | None
+    modified: datetime
 
     def info(self, *, versioned: bool) -> ObjectInfo:
         return ObjectInfo(
@@ -76,6 +81,7 @@ class _Object:
             version=str(self.number) if versioned else None,
             etag=f"e{self.number}",
             writer=self.writer,
+            modified=self.modified,
         )
 
 
@@ -246,11 +252,18 @@ class World:
             if if_match is not None and (present is None or f"e{present.number}" != if_match):
                 raise refused(key)
         self._count += 1
-        self._objects[key] = made = _Object(data=data, number=self._count, writer=writer)
+        self._objects[key] = made = _Object(
+            data=data, number=self._count, writer=writer, modified=self.date
+        )
         if self.is_versioned:
             self._versions[key, str(made.number)] = made
         info = made.info(versioned=self.is_versioned)
         return CommittedFile(version=info.version, etag=info.etag)
+
+    @property
+    def date(self) -> datetime:
+        """The time, as stores tell when something was written."""
+        return _DAWN + timedelta(seconds=self.now)
 
     def delete(self, key: str) -> None:
         """Delete an object; its versions stay."""
