@@ -33,7 +33,7 @@ Save = Callable[[Any], Manifest]
 def main() -> int:
     """Save after each epoch in each format, print what was sent, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="without the SavedModel")
+    parser.add_argument("formats", nargs="*", default=list(LIMITS), metavar="|".join(LIMITS))
     parser.add_argument("--client", choices=["fsspec", "obstore"], default="obstore")
     arguments = parser.parse_args()
     os.environ["REMOTE_MODELS_CLIENT"] = arguments.client
@@ -41,9 +41,7 @@ def main() -> int:
         with set_environment(server):
             url = server.make_bucket()
         options = dict(proxy.storage_options(server))
-        names = ["weights", "keras", "h5", "tf"]
-        wanted = [name for name in names if name != "tf" or not arguments.quick]
-        return max([_measure(name, url, options, proxy) for name in wanted])
+        return max([_measure(name, url, options, proxy) for name in arguments.formats])
 
 
 def _measure(name: str, url: str, options: Mapping[str, Any], proxy: CountingProxy) -> int:

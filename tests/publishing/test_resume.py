@@ -228,6 +228,21 @@ def test_a_trained_model_is_sent_whole(model: Path, trained: Path, saver: Saver)
     saver.check()
 
 
+@pytest.mark.parametrize("client", ["obstore"], indirect=True)
+@pytest.mark.parametrize("then", ["half_trained", "trained"])
+def test_copied_parts_of_a_killed_push_do_no_harm(
+    model: Path, half_trained: Path, trained: Path, saver: Saver, then: str
+) -> None:
+    """Half of the parts are copied from the model that is there, and cut otherwise."""
+    saver.finished(model)
+    saver.killed(half_trained, 6)
+    chosen = {"half_trained": half_trained, "trained": trained}[then]
+    requests = saver.finished(chosen)
+    print(f"{sent_bytes(requests)} bytes of {chosen.stat().st_size} sent")
+    assert sent_bytes(requests) < chosen.stat().st_size * (0.6 if then == "half_trained" else 1.1)
+    saver.check()
+
+
 def test_what_a_living_process_sends_is_left_alone(model: Path, saver: Saver) -> None:
     """A process that stands still lives: it goes on afterwards, and its upload is there."""
     stopped = saver.at_part(model, 5, lambda push: push.process.send_signal(signal.SIGSTOP))

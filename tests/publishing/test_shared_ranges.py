@@ -18,7 +18,7 @@ from remote_models.publishing import Base, publish
 from remote_models.remote_model import RemoteModel
 from remote_models.storage import Location, StoredRange, open_store
 from remote_models.storage._part_plan import plan_parts, takes_any_parts
-from remote_models.storage._s3_staging import _holds
+from remote_models.storage._s3_staging import S3StagedFile, _holds
 from remote_models.testing import Emulator
 
 MIB = 1024 * 1024
@@ -191,3 +191,24 @@ def test_a_base_that_is_another_one_by_now_is_not_copied(
     data = save(second, (1, 2, 3, 5), base)
     assert proxy.sent > len(data)
     check(second, data)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [PermissionError(13, "AccessDenied"), {"ETag": f'"{"0" * 32}"'}],
+    ids=["denied", "other bytes"],
+)
+def test_a_copy_that_is_refused_or_wrong_is_sent(
+    place: Location, proxy: CountingProxy, monkeypatch: pytest.MonkeyPatch, answer: object
+) -> None:
+    async def copy(*_arguments: object) -> object:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    save(place, (1, 2, 3, 4))
+    monkeypatch.setattr(S3StagedFile, "_copy", copy)
+    proxy.clear()
+    data = save(place, (1, 2, 3, 5))
+    assert proxy.sent > len(data)
+    check(place, data)
