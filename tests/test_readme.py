@@ -73,6 +73,11 @@ def test_what_the_document_of_repositories_shows_works(tmp_path: Path) -> None:
     assert len(results["console"]) == text.count("\n$ remote-models ") > 2
 
 
+def test_what_the_document_of_callbacks_shows_works(tmp_path: Path) -> None:
+    results = run_document(ROOT / "docs/callbacks.md", tmp_path)
+    assert list(results["python"].values()) == [None]
+
+
 def test_error_tree_is_that_of_the_module() -> None:
     assert errors.__doc__ is not None
     drawn = [line.strip() for line in errors.__doc__.split("::")[1].split("``")[0].splitlines()]

@@ -15,17 +15,24 @@ HERE = Path(__file__).parent
 STEPS_PER_EPOCH = 7
 
 
-@pytest.fixture(scope="module", params=["keras", "tf_keras", "jax"])
-def cases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    backend = "jax" if request.param == "jax" else "tensorflow"
-    framework = "tf_keras" if request.param == "tf_keras" else "keras"
+@pytest.fixture(scope="module")
+def cases(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What came of every case with Keras 3 on TensorFlow."""
+    return run_child(tmp_path_factory.mktemp("runs"), "keras", "tensorflow", "all")
+
+
+@pytest.fixture(scope="module", params=["tf_keras", "jax"])
+def others(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What came of what differs from one training loop to the other."""
+    folder = tmp_path_factory.mktemp("runs")
+    if request.param == "jax":
+        return run_child(folder, "keras", "jax", "some")
+    return run_child(folder, "tf_keras", "tensorflow", "some")
+
+
+def run_child(folder: Path, framework: str, backend: str, which: str) -> Any:
     child = subprocess.run(
-        [
-            sys.executable,
-            str(HERE / "training_child.py"),
-            str(tmp_path_factory.mktemp("runs")),
-            framework,
-        ],
+        [sys.executable, str(HERE / "training_child.py"), str(folder), framework, which],
         env={
             **os.environ,
             "KERAS_BACKEND": backend,
@@ -34,7 +41,7 @@ def cases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         },
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
     assert child.returncode == 0, child.stderr[-4000:]
@@ -57,6 +64,17 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(
     assert case["begun"] == begun
     assert case["same_weights"]
     assert case["same_history"]
+
+
+def test_the_other_loops_go_on_as_well(others: Any) -> None:
+    case = others["goes on, 3"]
+    assert case["begun"] == [None, [0, 3], [0, 6], [0, 6], [1, 2]]
+    assert case["same_weights"]
+    assert case["same_history"]
+    done = others["is done, 3"]
+    assert (done["same_weights"], done["same_history"], done["is_deleted"]) == (True,) * 3
+    assert done["next_begins"] is None
+    assert others["keeps some"]["versions"][-1][1]["batch"] == STEPS_PER_EPOCH
 
 
 @pytest.mark.parametrize("save_freq", ["epoch", "3"])

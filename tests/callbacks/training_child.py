@@ -1,6 +1,6 @@
 """Train with the callbacks, stop half-way, and go on. Prints one JSON object for each case.
 
-Arguments: a folder for what is saved, and ``keras`` or ``tf_keras``.
+Arguments: a folder for what is saved, ``keras`` or ``tf_keras``, and ``all`` or ``some``.
 """
 
 from __future__ import annotations
@@ -80,11 +80,11 @@ def report(case: str, **found: Any) -> None:
     print(json.dumps({"case": case, **found}), flush=True)
 
 
-def goes_on() -> None:
+def goes_on(frequencies: Sequence[str | int]) -> None:
     """Stop ever later and start again, until the training is done."""
     undisturbed = build()
     history = fit(undisturbed, []).history
-    for save_freq in ("epoch", 3):
+    for save_freq in frequencies:
         url = FOLDER / f"backup-{save_freq}"
         begun = []
         # In an epoch, at its last step, between two, and behind the last backup of it.
@@ -186,9 +186,13 @@ def skips() -> None:
 
 
 if __name__ == "__main__":
-    goes_on()
-    keeps_the_best()
-    keeps_some()
-    saves_on_the_chief()
-    says_what_is_wrong()
-    skips()
+    if sys.argv[3] == "some":
+        goes_on([3])
+        keeps_some()
+    else:
+        goes_on(["epoch", 3])
+        keeps_the_best()
+        keeps_some()
+        saves_on_the_chief()
+        says_what_is_wrong()
+        skips()
