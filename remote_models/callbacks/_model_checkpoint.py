@@ -145,6 +145,7 @@ class ModelCheckpoint(SavingHooks):
         values = to_numbers(logs)
         if self._saves_best_only and not self._monitor.is_better(values):
             return
+        self.training.settle()
         metadata = self._describe(values, batch)
         if self._saves.make_way():
             self._start(metadata)
