@@ -20,6 +20,7 @@ os.environ["NO_GCE_CHECK"] = "true"
 import pytest
 from blind_spots import WHOLE_VERSIONS, blind, summary
 from fsspec.implementations.memory import MemoryFileSystem
+from hypothesis import HealthCheck, settings
 
 from remote_models.storage import Location, open_store
 from remote_models.testing import (
@@ -30,6 +31,10 @@ from remote_models.testing import (
     seaweedfs,
     set_environment,
 )
+
+# A busy machine is no failure.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

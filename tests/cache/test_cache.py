@@ -363,7 +363,10 @@ def test_files_of_the_model_that_is_loaded_stay(tmp_path: Path, memory_base: Loc
     assert names_in(cache) == sorted([first, second])
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(
     max_size=st.integers(0, 6_000),
     loads=st.lists(st.integers(0, 5), min_size=1, max_size=12),
