@@ -119,7 +119,7 @@ def service(store: Emulator, log: Path, **variables: str) -> Iterator[httpx.Clie
     command = ["-m", "functions_framework", "--target", "predict", "--port", str(port)]
     with (
         process("cloud_run", command, settings, log) as child,
-        httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as client,
     ):
         deadline = time.monotonic() + 60
         while child.poll() is None and time.monotonic() < deadline:
