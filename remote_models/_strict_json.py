@@ -24,8 +24,9 @@ __all__ = [
     "parse_json",
 ]
 
-MAX_MANIFEST_BYTES = 256 * 1024 * 1024
-"""A larger document is refused unread: 10,000 tensors of 1 GiB need about 8 MB."""
+MAX_MANIFEST_BYTES = 64 * 1024 * 1024
+"""A larger document is refused unread: 10,000 tensors of 1 GiB need about 8 MB, and parsing a
+hostile one takes a quarter of a second for each MiB."""
 
 MAX_NESTING = 200
 """Objects and arrays inside each other: fewer than Python's recursion stands anywhere."""
