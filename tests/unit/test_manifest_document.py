@@ -84,7 +84,7 @@ def test_every_member_is_described() -> None:
     manifest = Manifest(
         format="", layout=Layout.FILE, created="", producer={}, files=[entry],
         metadata={"a": 1}, empty_directories=[RelativePath("b")], tensors=[tensor],
-        block_size=1, documents=[document],
+        block_size=1, documents=[document], exports={"onnx": RelativePath("a")},
     )  # fmt: skip
     assert described == {
         "pending", *manifest.to_json(), *entry.to_json(), *tensor.to_json(), *sliced.to_json(),
