@@ -221,3 +221,9 @@ def test_keys_do_not_steer_terminals(key: bytes) -> None:
     with pytest.raises(UnrecognizedFormatError) as caught:
         index_checkpoint("ckpt", sizes, lambda n, a, b: files[n][a:b], where="here")
     assert str(caught.value).isprintable()
+
+
+def test_of_a_trained_head_only_that_is_sent() -> None:
+    printed = run("_changed_bytes.py", "weights")
+    print(printed)
+    assert len(re.findall(r"weights  save [23]: .* \(\s*[1-7]\.\d%\)", printed)) == 2
