@@ -111,7 +111,8 @@ def collect_garbage(
 
     Args:
         url: A model, or a folder, prefix or bucket with models.
-        older_than: How long ago all of it must have been written.
+        older_than: How long ago all of it must have been written. Less than 10 seconds is
+            for URLs to which nobody saves meanwhile: a save might lose files to it, and fail.
         dry_run: Remove nothing.
         storage_options: Arguments for the fsspec filesystem.
 

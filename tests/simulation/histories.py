@@ -269,7 +269,8 @@ def _actors(history: _History, chance: random.Random) -> list[Actor]:
 
 def _sweeps(history: _History, chance: random.Random) -> Callable[[SimulatedStore], None]:
     pauses = [chance.random() * 40 for _ in range(chance.choice((1, 3)))]
-    older_than = timedelta(seconds=chance.choice((0, 5, 30)))
+    # A saver that goes on writes something more often: it looks younger than that.
+    older_than = timedelta(seconds=chance.choice((10, 30)))
 
     def sweeps(store: SimulatedStore) -> None:
         for pause in pauses:
