@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from remote_models.errors import ArgumentError, RemoteModelsError
+from remote_models.errors import ArgumentError, RemoteModelsError, UnsupportedRequestError
 from remote_models.serving._lending import Lending
 from remote_models.serving._polling import Poller
 from remote_models.serving._settings import ServerSettings
@@ -86,6 +86,7 @@ class ModelServer:
         self._settings = _settings(
             url, {name: each for name, each in given.items() if each is not None}
         )
+        self._process = os.getpid()
         self._lock = threading.Lock()  # around the fields below
         self._refreshing = threading.Lock()  # held while looking for another version
         started = time.perf_counter()
@@ -132,6 +133,7 @@ class ModelServer:
 
         Raises:
             ArgumentError: the inputs are not what the signature says, or this is closed.
+            UnsupportedRequestError: this process is a fork of the one that made it.
         """
         with self.use() as model:
             return self.run(model, inputs)
@@ -142,7 +144,9 @@ class ModelServer:
 
         Raises:
             ArgumentError: this is closed.
+            UnsupportedRequestError: this process is a fork of the one that made it.
         """
+        self._check_process()
         self._check_when_due()
         lending = self._borrow()
         try:
@@ -173,6 +177,7 @@ class ModelServer:
         Raises:
             RemoteModelsError: it cannot be loaded; the old one goes on.
         """
+        self._check_process()
         with self._refreshing:
             return self._refresh()
 
@@ -208,6 +213,17 @@ class ModelServer:
 
     def __repr__(self) -> str:
         return f"<ModelServer {self.location}>"
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._process:
+            # Threads do not survive a fork: clients and runtimes would wait for theirs for ever.
+            raise UnsupportedRequestError(
+                f"this server was made in process {self._process}, and process {os.getpid()} "
+                "is a fork of it",
+                where=str(self.location),
+                hint="Make the ModelServer in each worker, after it was forked: gunicorn does "
+                "so without --preload.",
+            )
 
     def _borrow(self) -> Lending:
         while True:

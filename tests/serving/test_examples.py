@@ -113,10 +113,11 @@ def service(store: Emulator, log: Path, **variables: str) -> Iterator[httpx.Clie
     (port,) = find_free_ports(1)
     settings = {
         **store.environment,
-        "THREADS": "16",
         **{f"REMOTE_MODELS_{name}": value for name, value in variables.items()},
     }
-    command = ["-m", "functions_framework", "--target", "predict", "--port", str(port)]
+    options = ["--workers", "1", "--threads", "16", "--timeout", "0"]
+    app = 'functions_framework:create_app("predict", "main.py")'
+    command = ["-m", "gunicorn", "--bind", f"127.0.0.1:{port}", *options, app]
     with (
         process("cloud_run", command, settings, log) as child,
         httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as client,

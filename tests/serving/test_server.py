@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import threading
 import time
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -284,3 +287,37 @@ def test_inputs_are_checked(memory_base: Location) -> None:
     save_next(memory_base)
     with serve(memory_base) as server, pytest.raises(ArgumentError):
         server.predict(np.zeros((1, 3), np.float32))
+
+
+FORK = """
+import os, sys
+import numpy as np
+from remote_models.errors import UnsupportedRequestError
+from remote_models.serving import ModelServer
+
+server = ModelServer(sys.argv[1])
+child = os.fork()
+if child == 0:
+    for use in (lambda: server.predict(np.ones((1, 2), "float32")), server.refresh):
+        try:
+            use()
+        except UnsupportedRequestError:
+            continue
+        os._exit(1)
+    os._exit(7)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+server.predict(np.ones((1, 2), "float32"))
+"""
+
+
+def test_a_fork_is_told_to_make_a_server_of_its_own(tmp_path: Path) -> None:
+    save_adder(Location.parse(tmp_path / "model"), 1)
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK]
+    done = subprocess.run(
+        [*command, str(tmp_path / "model")],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.stdout.split(), done.returncode) == (["7"], 0), done.stderr
