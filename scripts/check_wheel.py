@@ -15,8 +15,12 @@ import remote_models as rm
 from remote_models.errors import MissingDependencyError
 
 # Modules below these may want what an extra brings; all others must import without.
-_MAY_NEED_EXTRAS = ("remote_models.frameworks.", "remote_models.storage._")
-_FOREIGN = ("keras", "tensorflow", "tf_keras", "s3fs", "gcsfs", "botocore")
+_MAY_NEED_EXTRAS = (
+    "remote_models.frameworks.",
+    "remote_models.runtimes._",
+    "remote_models.storage._",
+)
+_FOREIGN = ("keras", "tensorflow", "tf_keras", "s3fs", "gcsfs", "botocore", "distributed")
 _ARCHITECTURE = {"class_name": "Sequential", "config": {"name": "m", "layers": []}}
 
 
