@@ -189,7 +189,7 @@ def pull_model(
     )
     if not remote.is_verifiable:
         remote.recognise()  # refuses what is no model, before all of it is copied
-        warn_if_unverified(remote, stacklevel=3)
+        warn_if_unverified(remote)
     with temporary_directory(target.absolute().parent) as folder:
         copy = folder / "model"
         copy.mkdir()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import os
 import shutil
 import warnings
@@ -33,6 +35,10 @@ __all__ = [
 _READ_LATER = {Format.SAVED_MODEL, Format.CHECKPOINT}
 """TensorFlow may read these again after loading: variables that a subclassed model
 makes on its first call, optimizer slots, asset files when the model is saved again."""
+
+
+_INSIDE = (str(Path(__file__).parents[1]) + os.sep, contextlib.__file__)
+"""Files whose frames lie between a caller and a warning."""
 
 
 class UnverifiedModelWarning(UserWarning):
@@ -68,14 +74,22 @@ def _remove(folder: Path, owner: int) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def warn_if_unverified(remote: RemoteModel, *, stacklevel: int) -> None:
-    """Warn where nothing vouches for the bytes that are about to be used."""
+def warn_if_unverified(remote: RemoteModel) -> None:
+    """Warn, at the caller's line, where nothing vouches for the bytes about to be used."""
     if not remote.is_verifiable:
         warnings.warn(
             f"{remote.location}: no manifest vouches for these bytes; adopt the model to get one",
             UnverifiedModelWarning,
-            stacklevel=stacklevel,
+            stacklevel=1 + _frames_of_ours(),
         )
+
+
+def _frames_of_ours() -> int:
+    """Count the frames between the one that calls this, included, and the library's caller."""
+    frame, count = inspect.currentframe(), -1
+    while frame is not None and frame.f_code.co_filename.startswith(_INSIDE):
+        frame, count = frame.f_back, count + 1
+    return count
 
 
 @contextmanager
@@ -87,7 +101,7 @@ def fetched(remote: RemoteModel, progress: ProgressCallback | None) -> Iterator[
         FormatError: it is nothing that Keras has to do with.
         StoreFullError: no space is left for the copy.
     """
-    warn_if_unverified(remote, stacklevel=5)
+    warn_if_unverified(remote)
     folder = make_temporary_directory()
     artifact = None
     try:
