@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import inspect
 import os
 import shutil
 import warnings
@@ -19,6 +17,7 @@ from remote_models._api._local_copy import (
     full_disk_named,
     make_temporary_directory,
 )
+from remote_models._stack import callers_level
 from remote_models.formats import Format, Recognition
 from remote_models.manifest import Layout
 from remote_models.remote_model import RemoteModel
@@ -35,10 +34,6 @@ __all__ = [
 _READ_LATER = {Format.SAVED_MODEL, Format.CHECKPOINT}
 """TensorFlow may read these again after loading: variables that a subclassed model
 makes on its first call, optimizer slots, asset files when the model is saved again."""
-
-
-_INSIDE = (str(Path(__file__).parents[1]) + os.sep, contextlib.__file__)
-"""Files whose frames lie between a caller and a warning."""
 
 
 class UnverifiedModelWarning(UserWarning):
@@ -80,16 +75,8 @@ def warn_if_unverified(remote: RemoteModel) -> None:
         warnings.warn(
             f"{remote.location}: no manifest vouches for these bytes; adopt the model to get one",
             UnverifiedModelWarning,
-            stacklevel=1 + _frames_of_ours(),
+            stacklevel=callers_level(),
         )
-
-
-def _frames_of_ours() -> int:
-    """Count the frames between the one that calls this, included, and the library's caller."""
-    frame, count = inspect.currentframe(), -1
-    while frame is not None and frame.f_code.co_filename.startswith(_INSIDE):
-        frame, count = frame.f_back, count + 1
-    return count
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from typing import Any
 
 import keras
 
+from remote_models._stack import callers_level
 from remote_models.errors import FormatError, RemoteModelsError
 from remote_models.formats import EXTRA_FOLDER, SAVED_CONFIG, SHARED_VARIABLES, STATE
 from remote_models.formats.indexing import parse_architecture
@@ -278,7 +279,7 @@ def load_graph(
             f"{where}: {reason}; so the model is the graph that serves it, which predicts, "
             "but cannot be trained",
             InferenceOnlyWarning,
-            stacklevel=4,  # where the user calls load_model
+            stacklevel=callers_level(),
         )
     return model
 

@@ -5,6 +5,7 @@ What it needs is read from the table of docs/permissions.md.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -91,6 +92,12 @@ def sweep(url: str, *, dry_run: bool) -> None:
     assert len(report.leftovers) == 2
 
 
+def pull_bare(url: str, folder: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rm.UnverifiedModelWarning)
+        rm.pull_model(f"{url}/model", folder)
+
+
 OPERATIONS = {
     "load": Operation(
         prepare=lambda url: rm.push_model(SAVED_MODEL, f"{url}/model"),
@@ -104,9 +111,7 @@ OPERATIONS = {
         prepare=lambda url: rm.push_model(SAVED_MODEL, f"{url}/model"),
         act=lambda url, _: rm.verify_model(f"{url}/model"),
     ),
-    "load without a manifest": Operation(
-        prepare=put_bare, act=lambda url, folder: rm.pull_model(f"{url}/model", folder)
-    ),
+    "load without a manifest": Operation(prepare=put_bare, act=pull_bare),
     "adopt": Operation(prepare=put_bare, act=lambda url, _: rm.adopt_model(f"{url}/model")),
     "list": Operation(
         prepare=lambda url: rm.push_model(SAVED_MODEL, f"{url}/model"),

@@ -20,8 +20,9 @@ PACKAGE = "remote_models"
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({
         "_cache_settings", "_checksum", "_exports", "_fields", "_file_entry", "_file_lock",
-        "_layout", "_private_folder", "_size", "_strict_json", "_tensor_table", "_version",
-        "digest", "documents", "errors", "manifest", "signing", "tensor_hashing", "tensors",
+        "_layout", "_private_folder", "_size", "_stack", "_strict_json", "_tensor_table",
+        "_version", "digest", "documents", "errors", "manifest", "signing", "tensor_hashing",
+        "tensors",
     }),
     frozenset({"cache", "storage"}),
     frozenset({"formats"}),
