@@ -45,6 +45,7 @@ def test_what_is_no_name_is_not_found(weights_file: Path, name: object) -> None:
         weights.fetch([name])  # type: ignore[list-item]  # likewise
 
 
+@pytest.mark.filterwarnings("ignore::remote_models.UnverifiedModelWarning")
 def test_links_to_files_inside_are_read_whole(tmp_path: Path) -> None:
     model = tmp_path / "model"
     model.mkdir()
@@ -54,6 +55,7 @@ def test_links_to_files_inside_are_read_whole(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "saved_model.pb").read_bytes() == b"g" * 1000
 
 
+@pytest.mark.filterwarnings("ignore::remote_models.UnverifiedModelWarning")
 def test_links_in_a_cache_of_hugging_face_are_read_whole(tmp_path: Path) -> None:
     blobs, model = tmp_path / "blobs", tmp_path / "snapshots" / "0123abc"
     blobs.mkdir()
