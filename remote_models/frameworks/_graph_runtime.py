@@ -5,19 +5,25 @@ Public functions only. Tried with TensorFlow 2.21.
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from remote_models.errors import ArgumentError
-from remote_models.runtimes import Array, Inputs, Signature, TensorSpec, check_inputs
+from remote_models.runtimes import (
+    Array,
+    ClosedAfterUse,
+    Inputs,
+    Signature,
+    TensorSpec,
+    check_inputs,
+)
 
 __all__ = ["GraphRuntime"]
 
 
-class GraphRuntime:
+class GraphRuntime(ClosedAfterUse):
     """A concrete function that takes and gives tensors by name; threads predict side by side.
 
     Args:
@@ -55,17 +61,6 @@ class GraphRuntime:
 
     def close(self) -> None:
         self._running = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _spec(name: str, spec: Any) -> TensorSpec:

@@ -5,21 +5,27 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator, Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import keras
 import numpy as np
 
 from remote_models.errors import ArgumentError, FormatError
-from remote_models.runtimes import Array, Inputs, Signature, TensorSpec, check_inputs
+from remote_models.runtimes import (
+    Array,
+    ClosedAfterUse,
+    Inputs,
+    Signature,
+    TensorSpec,
+    check_inputs,
+)
 
 __all__ = ["KerasRuntime"]
 
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_]")
 
 
-class KerasRuntime:
+class KerasRuntime(ClosedAfterUse):
     """A model made of symbolic inputs; threads take turns.
 
     Args:
@@ -62,17 +68,6 @@ class KerasRuntime:
     def close(self) -> None:
         with self._lock:
             self._model = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _is_flat(model: Any) -> bool:

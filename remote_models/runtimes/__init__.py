@@ -3,6 +3,7 @@
 from remote_models.runtimes._running import EXPORTS, is_installed, run_export
 from remote_models.runtimes._runtime import (
     Array,
+    ClosedAfterUse,
     Inputs,
     Runtime,
     Signature,
@@ -13,6 +14,7 @@ from remote_models.runtimes._runtime import (
 __all__ = [
     "EXPORTS",
     "Array",
+    "ClosedAfterUse",
     "Inputs",
     "Runtime",
     "Signature",

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
@@ -16,6 +15,7 @@ from ai_edge_litert.interpreter import Interpreter
 from remote_models.errors import ArgumentError, FormatError
 from remote_models.runtimes._runtime import (
     Array,
+    ClosedAfterUse,
     Inputs,
     Signature,
     TensorSpec,
@@ -26,7 +26,7 @@ from remote_models.runtimes._runtime import (
 __all__ = ["LiteRTRuntime"]
 
 
-class LiteRTRuntime:
+class LiteRTRuntime(ClosedAfterUse):
     """A model run by LiteRT.
 
     An interpreter is no use to two threads at once, so they take turns; each prediction
@@ -99,17 +99,6 @@ class LiteRTRuntime:
     def close(self) -> None:
         with self._lock:
             self._interpreter = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _described(

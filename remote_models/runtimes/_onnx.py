@@ -5,8 +5,7 @@ Tried with onnxruntime 1.32.
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -15,6 +14,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as states
 from remote_models.errors import ArgumentError, FormatError
 from remote_models.runtimes._runtime import (
     Array,
+    ClosedAfterUse,
     Inputs,
     Signature,
     TensorSpec,
@@ -51,7 +51,7 @@ _ERRORS_ONLY = 3
 """ONNX Runtime's level of logging without warnings."""
 
 
-class ONNXRuntime:
+class ONNXRuntime(ClosedAfterUse):
     """A model run by ONNX Runtime, on the processor; threads predict side by side.
 
     Args:
@@ -92,17 +92,6 @@ class ONNXRuntime:
 
     def close(self) -> None:
         self._session = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _open(data: bytes, num_threads: int | None, where: str) -> onnxruntime.InferenceSession:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -11,7 +12,16 @@ import numpy as np
 
 from remote_models.errors import ArgumentError
 
-__all__ = ["Array", "Inputs", "Runtime", "Signature", "TensorSpec", "check_inputs", "in_order"]
+__all__ = [
+    "Array",
+    "ClosedAfterUse",
+    "Inputs",
+    "Runtime",
+    "Signature",
+    "TensorSpec",
+    "check_inputs",
+    "in_order",
+]
 
 Array = np.ndarray[Any, Any]
 
@@ -105,6 +115,25 @@ class Runtime(Protocol):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None: ...
+
+
+class ClosedAfterUse(ABC):
+    """What is closed at the end of a ``with`` block."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of what it holds."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
 
 
 def check_inputs(signature: Signature, inputs: Inputs) -> dict[str, Array]:
